@@ -42,9 +42,9 @@ export class Decision {
   readonly kind: DecisionKind
   /** Name of the policy that decided. */
   readonly policy: string
-  /** N of the tightest limit. */
+  /** N of the tightest limit; Infinity for an exempt request. */
   readonly limit: number
-  /** Whole requests of cost 1 that would pass now, by the tightest limit. */
+  /** Whole requests of cost 1 that would pass now, by the tightest limit; Infinity for an exempt request. */
   readonly remaining: number
   /** Ms until the tightest limit is whole again if nothing more is spent. */
   readonly resetAfterMs: number
@@ -57,9 +57,8 @@ export class Decision {
   readonly reason: Reason | undefined
   /** The limits this was decided by; empty when none was asked. */
   readonly limits: readonly Limit[]
+  readonly #tightest: Limit | undefined
   readonly #nextAfterMs: number
-  readonly #name: string
-  readonly #periodMs: number
   readonly #standings: readonly Standing[] | undefined
 
   constructor(
@@ -67,7 +66,11 @@ export class Decision {
     kind: DecisionKind,
     policy: string,
     limits: readonly Limit[],
-    headline: Standing,
+    tightest: Limit | undefined,
+    remaining: number,
+    resetAfterMs: number,
+    nextAfterMs: number,
+    retryAfterMs: number | undefined,
     cost: number,
     source: Source,
     now: number,
@@ -77,18 +80,17 @@ export class Decision {
     this.allowed = allowed
     this.kind = kind
     this.policy = policy
-    this.limit = headline.limit
-    this.remaining = headline.remaining
-    this.resetAfterMs = headline.resetAfterMs
-    this.retryAfterMs = headline.retryAfterMs
+    this.limit = tightest === undefined ? Infinity : tightest.amount
+    this.remaining = remaining
+    this.resetAfterMs = resetAfterMs
+    this.retryAfterMs = retryAfterMs
     this.cost = cost
     this.source = source
     this.now = now
     this.reason = reason
     this.limits = limits
-    this.#nextAfterMs = headline.nextAfterMs
-    this.#name = headline.name
-    this.#periodMs = headline.periodMs
+    this.#tightest = tightest
+    this.#nextAfterMs = nextAfterMs
     this.#standings = standings
   }
 
@@ -100,18 +102,40 @@ export class Decision {
   /** Every limit of the policy, in the order it was written; empty for an exempt request. */
   get standings(): readonly Standing[] {
     if (this.#standings !== undefined) return this.#standings
-    if (this.limits.length === 0) return []
+    const limit = this.#tightest
+    if (limit === undefined) return []
     return [
       {
-        name: this.#name,
-        limit: this.limit,
-        periodMs: this.#periodMs,
+        name: limit.name,
+        limit: limit.amount,
+        periodMs: limit.periodMs,
         remaining: this.remaining,
         resetAfterMs: this.resetAfterMs,
         nextAfterMs: this.#nextAfterMs,
         retryAfterMs: this.retryAfterMs,
       },
     ]
+  }
+
+  /** This decision with a longer wait: what a penalty adds to a refusal. */
+  waitingAtLeast(ms: number): Decision {
+    const { retryAfterMs: own } = this
+    return new Decision(
+      this.allowed,
+      this.kind,
+      this.policy,
+      this.limits,
+      this.#tightest,
+      this.remaining,
+      this.resetAfterMs,
+      this.#nextAfterMs,
+      own === undefined ? undefined : Math.max(own, ms),
+      this.cost,
+      this.source,
+      this.now,
+      this.reason,
+      this.#standings,
+    )
   }
 
   toJSON(): Record<string, unknown> {

@@ -3,6 +3,7 @@
 
 import type { LimitSet } from '../core/limit-set.ts'
 import type { MaybePromise } from '../core/maybe.ts'
+import type { BanTerms } from '../core/ban-terms.ts'
 import type { Source } from '../core/decision.ts'
 
 /**
@@ -30,18 +31,6 @@ export interface Taken {
   /** Ms for which the key is banned; 0 when it is not. A banned key is refused and not charged. */
   bannedForMs: number
   source: Source
-}
-
-/** How long a ban lasts. */
-export interface BanTerms {
-  /** Ms of the first ban, a whole number ≥ 1. */
-  readonly durationMs: number
-  /** What each further ban's duration is multiplied by: a whole number ≥ 1. */
-  readonly factor: number
-  /** No ban lasts longer than this many ms. */
-  readonly maxMs: number
-  /** Ms after a ban's end at which the count of bans starts anew. */
-  readonly forgetAfterMs: number
 }
 
 /** One law's raw state: whole numbers, meaning given by the law. */

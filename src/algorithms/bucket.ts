@@ -1,0 +1,67 @@
+// The bucket: token_bucket, leaky_bucket and gcra are this one law. State [at, level]: the level drains by `drain` per ms,
+// a request pours in cost × `unit`, granted while the level stays within `capacity`.
+// Bound that always holds: in any interval T at most burst + rate × T. The same decisions as the generic cell rate
+// algorithm of ITU-T I.371 in its "continuous-state leaky bucket" form, in whole numbers. Next: window.ts.
+
+import type { Limit } from '../core/limit.ts'
+import { ABSENT, type CellLaw, type Cells } from './law.ts'
+
+export const bucketLaw: CellLaw = {
+  fits: (cells, at, limit, cost, now) => bucketLevel(cells, at, limit, now) + cost * limit.unit <= limit.capacity,
+
+  pour(cells, at, limit, cost, now) {
+    const level = bucketLevel(cells, at, limit, now) + cost * limit.unit
+    cells[at] = bucketStamp(cells[at] as number, limit, now)
+    // A charge beyond the capacity keeps the bucket full; it does not build a debt without end.
+    cells[at + 1] = level <= limit.capacity ? level : Math.max(limit.capacity, level - cost * limit.unit)
+  },
+
+  refund(cells, at, limit, cost, now, takenAt) {
+    if (cells[at] === ABSENT) return
+    // What has drained since the charge is no longer held, so it cannot be given back.
+    const drained = takenAt === undefined ? 0 : Math.max(0, now - takenAt) * limit.drain
+    const back = cost * limit.unit - drained
+    if (back <= 0) return
+    const level = bucketLevel(cells, at, limit, now)
+    cells[at] = bucketStamp(cells[at] as number, limit, now)
+    cells[at + 1] = back >= level ? 0 : level - back
+  },
+
+  heal(cells, at, limit, now) {
+    if ((cells[at] as number) - now <= limit.periodMs) return false
+    cells[at] = now
+    return true
+  },
+
+  idle(cells, at, limit, drain, now) {
+    const stamp = cells[at] as number
+    if (stamp === ABSENT) return true
+    if (limit.initialLevel > 0) return limit.forgetMs > 0 && now - stamp >= limit.forgetMs
+    return now >= stamp && (cells[at + 1] as number) <= (now - stamp) * drain
+  },
+
+  read(cells, at, limit, _cost, now, out, to) {
+    const stamp = bucketStamp(cells[at] as number, limit, now)
+    out[to] = stamp
+    out[to + 1] = bucketLevel(cells, at, limit, now)
+    out[to + 2] = 0
+    out[to + 3] = 0
+  },
+}
+
+/** The level at this instant. */
+export function bucketLevel(cells: Cells, at: number, limit: Limit, now: number): number {
+  const stamp = cells[at] as number
+  if (stamp === ABSENT) return limit.initialLevel
+  const elapsed = now - stamp
+  const level = cells[at + 1] as number
+  if (elapsed <= 0) return level
+  if (limit.forgetMs > 0 && elapsed >= limit.forgetMs) return limit.initialLevel
+  const left = level - elapsed * limit.drain
+  return left > 0 ? left : 0
+}
+
+/** The instant to store with a level: now, or the stamp while the clock is behind it (but never over a period behind). */
+function bucketStamp(stamp: number, limit: Limit, now: number): number {
+  return stamp > now && stamp - now <= limit.periodMs ? stamp : now
+}

@@ -1,0 +1,33 @@
+// The shape of a law: pure arithmetic on two numbers of a state, at an instant that is handed in.
+// Promises of every law: a refusal changes nothing; a clock that steps back counts as standing still; a stamp more than a
+// period in the future heals; expiry is housekeeping. Next: bucket.ts, window.ts; explain.ts turns their numbers into figures.
+
+import type { Limit } from '../core/limit.ts'
+
+/**
+ * Where a state's two numbers lie. Stores keep many states in one array; `at` is the index of the first number.
+ * An absent state has {@link ABSENT} as its first number.
+ */
+export type Cells = Float64Array
+
+/** First number of a state that holds nothing. No instant of a state is negative. */
+export const ABSENT = -1
+
+/** A law whose state is two numbers. */
+export interface CellLaw {
+  /** Whether the cost would be granted at this instant. */
+  fits(cells: Cells, at: number, limit: Limit, cost: number, now: number): boolean
+  /** Charges the cost, granted or not. */
+  pour(cells: Cells, at: number, limit: Limit, cost: number, now: number): void
+  /** Gives a cost back that was charged at `takenAt` (undefined: some time ago), never more than is still held. */
+  refund(cells: Cells, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void
+  /** Brings a stamp from the impossible future back to now, keeping what was consumed. True if it had to. */
+  heal(cells: Cells, at: number, limit: Limit, now: number): boolean
+  /**
+   * Whether forgetting this state changes no decision from now on.
+   * @param drain the slowest refill this state may meet: limits of one scope may differ in it
+   */
+  idle(cells: Cells, at: number, limit: Limit, drain: number, now: number): boolean
+  /** Writes what explains a decision (see explain.ts) into four numbers of `out`. */
+  read(cells: Cells, at: number, limit: Limit, cost: number, now: number, out: Float64Array, to: number): void
+}

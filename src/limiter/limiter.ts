@@ -1,0 +1,305 @@
+// One question, one answer: may this key spend this much now?
+// Promise: on a store that answers at once, so does every call here, by type; an observer never breaks a decision.
+// Next: headline.ts for the figures, ../stores/store.ts for what is asked.
+
+import { systemClock } from '../core/clock.ts'
+import type { Decision } from '../core/decision.ts'
+import type { BanTerms } from '../core/ban-terms.ts'
+import { ConfigError, RateLimitError, show } from '../core/errors.ts'
+import { type LimitSet, type RateInput, buildLimitSet } from '../core/limit-set.ts'
+import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
+import type { Mode, Store, SyncStore } from '../stores/store.ts'
+import { decide, unasked } from './headline.ts'
+import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
+
+/** What a limiter on this store answers with: the value, or a promise of it. */
+export type Answer<S extends Store, T> = S extends SyncStore ? T : Promise<T>
+
+/** What a single call may say. */
+export interface CheckOptions<Subject = unknown> {
+  /** Whole number ≥ 1 (default: the limiter's). */
+  readonly cost?: number
+  /** Another rate for this call, null for none; the counter is the same where algorithm and period are. */
+  readonly rate?: RateInput | null
+  /** What the limiter's functions are called with (default: the key). */
+  readonly subject?: Subject
+}
+
+/** What a refund may say. */
+export interface RefundOptions {
+  /** Whole number ≥ 1 (default: the decision's, or 1). */
+  readonly cost?: number
+  /** The decision that is given back. With it, nothing returns that its window has already forgotten. */
+  readonly of?: Decision
+  /** The rate of the refunded call, where it had one of its own. */
+  readonly rate?: RateInput
+}
+
+/** A limit or several, on a store. */
+export interface Limiter<S extends Store = Store, Subject = unknown> {
+  readonly name: string
+  readonly store: S
+  /**
+   * Decides and charges.
+   * @throws RateLimitError `ERR_RATELIMIT_KEY` for an empty key, `ERR_RATELIMIT_COST` for a cost that is no whole number ≥ 1
+   */
+  check(key: string, options?: CheckOptions<Subject>): Answer<S, Decision>
+  /** What the next `check` with this cost would say. Changes nothing. */
+  peek(key: string, options?: CheckOptions<Subject>): Answer<S, Decision>
+  /** Gives back what a call was charged: never above the limit, never into a later window, never for a key that has nothing. */
+  refund(key: string, options?: RefundOptions): Answer<S, void>
+  /** Forgets the key's counters and bans. Limiters whose rate is a function: of the rate given, or of the subject's. */
+  reset(key: string, options?: CheckOptions<Subject>): Answer<S, void>
+  /** Refuses the key for so many ms, whatever its counters say. A running ban is prolonged, never shortened. */
+  ban(key: string, durationMs: number, options?: CheckOptions<Subject>): Answer<S, void>
+  /** Lifts a ban. */
+  unban(key: string, options?: CheckOptions<Subject>): Answer<S, void>
+  /** The limits a call would be decided by; undefined for none. */
+  limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined
+}
+
+/** Sets of dynamic rates kept ready; more distinct rates than this are built again when they come again. */
+const REMEMBERED_SETS = 1000
+const unnamed = new WeakMap<Store, number>()
+
+/**
+ * Builds a limiter over a store. The package's `createLimiter` is this one with a memory store as the default.
+ * @throws ConfigError for anything that is wrong with the options, naming the option
+ */
+export function buildLimiter<S extends Store, Subject = unknown>(
+  options: LimiterOptions<S, Subject> & { readonly store: S },
+  option = 'createLimiter',
+): Limiter<S, Subject> {
+  checkOptions(options as LimiterOptions<Store, never>, option)
+  return new StoreLimiter<S, Subject>(options, option) as unknown as Limiter<S, Subject>
+}
+
+class StoreLimiter<S extends Store, Subject> {
+  readonly name: string
+  readonly store: S
+  readonly #options: LimiterOptions<S, Subject>
+  readonly #option: string
+  readonly #group: string
+  readonly #set: LimitSet | undefined
+  readonly #sets = new Map<string, LimitSet>()
+  readonly #cost: number
+  readonly #shadow: boolean
+  readonly #mode: Mode
+  readonly #penalty: BanTerms | undefined
+  /** Nothing but the store stands between a key and its decision. */
+  readonly #plain: boolean
+
+  constructor(options: LimiterOptions<S, Subject> & { readonly store: S }, option: string) {
+    this.store = options.store
+    this.#options = options
+    this.#option = option
+    this.name = options.name ?? `policy-${nextNumber(options.store)}`
+    this.#group = options.group ?? this.name
+    this.#shadow = options.shadow ?? false
+    this.#mode = options.chargeRefused === true ? 'charge' : 'take'
+    this.#penalty = options.penalty === undefined ? undefined : banTerms(options.penalty, `${option}.penalty`)
+    this.#cost = typeof options.cost === 'number' ? options.cost : (options.algorithmConfig?.tokensPerRequest ?? 1)
+    this.#set = typeof options.rate === 'function' ? undefined : this.#build(options.rate, `${option}.rate`)
+    // A rate of 0 refuses everything on purpose; any other limit must be able to grant what it is always asked for.
+    if (this.#set !== undefined && this.#set.maxCost > 0 && this.#cost > this.#set.maxCost) {
+      throw new ConfigError(`${option}.cost`, `at most what the limit can ever grant, ${this.#set.maxCost}`, this.#cost)
+    }
+    this.#plain =
+      this.#set !== undefined &&
+      typeof options.cost !== 'function' &&
+      options.skipIf === undefined &&
+      (options.enabled === undefined || options.enabled === true) &&
+      this.#penalty === undefined &&
+      (options.observers === undefined || options.observers.length === 0)
+  }
+
+  check(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
+    if (this.#plain && (options === undefined || options.rate === undefined)) {
+      const cost = options?.cost ?? this.#cost
+      if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= (this.#set as LimitSet).maxCost) {
+        const taken = this.store.take(this.#set as LimitSet, key, cost, this.#mode)
+        // An async store's promise is the rare case of this branch; a sync one returns its answer itself.
+        if (!isPromise(taken)) return decide(this.name, this.#set as LimitSet, taken, cost, this.#shadow)
+        return taken.then((answer) => decide(this.name, this.#set as LimitSet, answer, cost, this.#shadow))
+      }
+    }
+    return andThen(this.#ask(key, options, this.#mode), (decision) =>
+      andThen(this.#punish(key, options, decision), (final) => {
+        this.#observe(final, key)
+        return final
+      }),
+    )
+  }
+
+  peek(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
+    return this.#ask(key, options, 'peek')
+  }
+
+  refund(key: string, options: RefundOptions = {}): MaybePromise<void> {
+    checkKey(key)
+    const cost = this.#checkedCost(options.cost ?? options.of?.cost ?? 1)
+    const set = options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate)
+    // An exempt or refused call was not charged.
+    if (options.of !== undefined && options.of.kind !== 'granted' && !(this.#mode === 'charge' && options.of.reason === 'limit')) return
+    return andThen(this.store.take(set, key, cost, 'refund', options.of?.now), () => undefined)
+  }
+
+  reset(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
+    const set = this.#setFor(key, options)
+    return set === undefined ? undefined : this.store.reset(set, key)
+  }
+
+  ban(key: string, durationMs: number, options?: CheckOptions<Subject>): MaybePromise<void> {
+    const set = this.#setFor(key, options)
+    const terms = banTerms({ durationMs, maxMs: durationMs, forgetAfterMs: 0 }, 'ban')
+    return set === undefined ? undefined : andThen(this.store.ban(set, key, terms), () => undefined)
+  }
+
+  unban(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
+    const set = this.#setFor(key, options)
+    return set === undefined ? undefined : this.store.unban(set, key)
+  }
+
+  limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined {
+    return this.#setFor(key, options)
+  }
+
+  #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {
+    if (!this.#enabled()) return this.#exempt()
+    const subject = options?.subject ?? (key as Subject)
+    if (this.#skips(subject)) return this.#exempt()
+    const set = this.#setFor(key, options)
+    if (set === undefined) return this.#exempt()
+    const cost = options?.cost === undefined ? this.#costOf(subject) : this.#checkedCost(options.cost)
+    if (cost > set.maxCost) {
+      return unasked(this.name, set, 'refused', this.#shadow, cost, systemClock.now(), set.maxCost === 0 ? 'limit' : 'cost')
+    }
+    return andThen(this.store.take(set, key, cost, mode), (taken) => decide(this.name, set, taken, cost, this.#shadow))
+  }
+
+  #exempt(): Decision {
+    return unasked(this.name, undefined, 'exempt', false, 0, systemClock.now(), undefined)
+  }
+
+  #enabled(): boolean {
+    const { enabled } = this.#options
+    return typeof enabled === 'function' ? enabled() : enabled !== false
+  }
+
+  #skips(subject: Subject): boolean {
+    const { skipIf } = this.#options
+    if (skipIf === undefined) return false
+    try {
+      return settled(skipIf(subject), `${this.#option}.skipIf`)
+    } catch (error) {
+      this.#report(error, 'skipIf')
+      return false
+    }
+  }
+
+  #costOf(subject: Subject): number {
+    const { cost } = this.#options
+    if (typeof cost !== 'function') return this.#cost
+    try {
+      return this.#checkedCost(settled(cost(subject), `${this.#option}.cost`))
+    } catch (error) {
+      this.#report(error, 'cost')
+      return this.#cost
+    }
+  }
+
+  #checkedCost(cost: number): number {
+    if (!isCost(cost)) throw new RateLimitError('ERR_RATELIMIT_COST', `cost: expected a whole number ≥ 1, received ${show(cost)}`)
+    return cost
+  }
+
+  #setFor(key: string, options: CheckOptions<Subject> | undefined): LimitSet | undefined {
+    checkKey(key)
+    if (options?.rate !== undefined) return options.rate === null ? undefined : this.#dynamic(options.rate)
+    if (this.#set !== undefined) return this.#set
+    const rate = settled(
+      (this.#options.rate as (subject: Subject) => RateInput | null)(options?.subject ?? (key as Subject)),
+      `${this.#option}.rate`,
+    )
+    return rate === null ? undefined : this.#dynamic(rate)
+  }
+
+  #fixedSet(call: string): LimitSet {
+    if (this.#set !== undefined) return this.#set
+    throw new ConfigError(`${call}.rate`, 'the rate of the call, as the limiter computes it by a function', undefined)
+  }
+
+  #dynamic(rate: RateInput): LimitSet {
+    const text = typeof rate === 'string' ? rate : JSON.stringify(rate)
+    const known = this.#sets.get(text)
+    if (known !== undefined) return known
+    const set = this.#build(rate, `${this.#option}.rate()`)
+    if (this.#sets.size >= REMEMBERED_SETS) this.#sets.delete(this.#sets.keys().next().value as string)
+    this.#sets.set(text, set)
+    return set
+  }
+
+  #build(rate: RateInput, option: string): LimitSet {
+    return buildLimitSet(this.#group, rate, this.#options, option)
+  }
+
+  /** A refusal by a limit bans the key, if so configured. */
+  #punish(key: string, options: CheckOptions<Subject> | undefined, decision: Decision): MaybePromise<Decision> {
+    if (this.#penalty === undefined || decision.kind !== 'refused' || decision.reason !== 'limit' || this.#shadow) return decision
+    if (decision.source === 'none' || decision.source === 'shared') return decision
+    const banned = (): MaybePromise<Decision> => {
+      const set = this.#setFor(key, options) as LimitSet
+      return andThen(this.store.ban(set, key, this.#penalty as BanTerms), (lastsMs) => decision.waitingAtLeast(lastsMs))
+    }
+    const failed = (error: unknown): Decision => {
+      this.#report(error, 'penalty')
+      return decision
+    }
+    try {
+      const result = banned()
+      return isPromise(result) ? result.then((final) => final, failed) : result
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  #observe(decision: Decision, key: string): void {
+    for (const observer of this.#options.observers ?? []) {
+      try {
+        observer.onDecision?.(decision, key)
+      } catch (error) {
+        this.#report(error, 'observer')
+      }
+    }
+  }
+
+  #report(error: unknown, where: string): void {
+    for (const observer of this.#options.observers ?? []) {
+      try {
+        observer.onError?.(error, where)
+      } catch {
+        // A watcher that fails even to hear of failures is not asked again for this one.
+      }
+    }
+  }
+}
+
+function nextNumber(store: Store): number {
+  const number = (unnamed.get(store) ?? 0) + 1
+  unnamed.set(store, number)
+  return number
+}
+
+function checkKey(key: string): void {
+  if (typeof key !== 'string' || key === '') {
+    throw new RateLimitError('ERR_RATELIMIT_KEY', `key: expected a text that is not empty, received ${show(key)}`)
+  }
+}
+
+/** What a function of the app returned, which must be there: waiting is the adapters' part. */
+function settled<T>(value: T, option: string): T {
+  if (!isPromise(value as MaybePromise<unknown>)) return value
+  // Nobody will look at the promise any more; its failure must not end the process.
+  void Promise.resolve(value).catch(() => undefined)
+  throw new ConfigError(option, 'a function that is not async (adapters take async ones)', value)
+}
