@@ -4,16 +4,23 @@
 // algorithm of ITU-T I.371 in its "continuous-state leaky bucket" form, in whole numbers. Next: window.ts.
 
 import type { Limit } from '../core/limit.ts'
-import { ABSENT, type CellLaw, type Cells } from './law.ts'
+import { ABSENT, CHARGE, type CellLaw, type Cells, LOOK } from './law.ts'
 
 export const bucketLaw: CellLaw = {
-  fits: (cells, at, limit, cost, now) => bucketLevel(cells, at, limit, now) + cost * limit.unit <= limit.capacity,
-
-  pour(cells, at, limit, cost, now) {
-    const level = bucketLevel(cells, at, limit, now) + cost * limit.unit
-    cells[at] = bucketStamp(cells[at] as number, limit, now)
-    // A charge beyond the capacity keeps the bucket full; it does not build a debt without end.
-    cells[at + 1] = level <= limit.capacity ? level : Math.max(limit.capacity, level - cost * limit.unit)
+  take(cells, at, limit, cost, now, commit, out, to) {
+    let level = bucketLevel(cells, at, limit, now)
+    const need = cost * limit.unit
+    const stamp = bucketStamp(cells[at] as number, limit, now)
+    const fits = level + need <= limit.capacity
+    if (fits ? commit !== LOOK : commit === CHARGE) {
+      // A charge beyond the capacity keeps the bucket full; it does not build a debt without end.
+      level = fits ? level + need : Math.max(limit.capacity, level)
+      cells[at] = stamp
+      cells[at + 1] = level
+    }
+    out[to] = stamp
+    out[to + 1] = level
+    return fits
   },
 
   refund(cells, at, limit, cost, now, takenAt) {
@@ -39,18 +46,10 @@ export const bucketLaw: CellLaw = {
     if (limit.initialLevel > 0) return limit.forgetMs > 0 && now - stamp >= limit.forgetMs
     return now >= stamp && (cells[at + 1] as number) <= (now - stamp) * drain
   },
-
-  read(cells, at, limit, _cost, now, out, to) {
-    const stamp = bucketStamp(cells[at] as number, limit, now)
-    out[to] = stamp
-    out[to + 1] = bucketLevel(cells, at, limit, now)
-    out[to + 2] = 0
-    out[to + 3] = 0
-  },
 }
 
 /** The level at this instant. */
-export function bucketLevel(cells: Cells, at: number, limit: Limit, now: number): number {
+function bucketLevel(cells: Cells, at: number, limit: Limit, now: number): number {
   const stamp = cells[at] as number
   if (stamp === ABSENT) return limit.initialLevel
   const elapsed = now - stamp

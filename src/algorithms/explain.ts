@@ -25,13 +25,14 @@ export function explain(
   granted: boolean,
 ): Standing {
   const refused = !granted && !fitsReading(limit, readings, at, cost)
+  const left = remaining(limit, readings, at)
   return {
     name: limit.name,
     limit: limit.amount,
     periodMs: limit.periodMs,
-    remaining: remaining(limit, readings, at),
+    remaining: left,
     resetAfterMs: resetAfterMs(limit, readings, at, now),
-    nextAfterMs: nextAfterMs(limit, readings, at, now),
+    nextAfterMs: nextAfterMs(limit, readings, at, now, left),
     retryAfterMs: refused ? retryAfterMs(limit, readings, at, cost, now) : undefined,
   }
 }
@@ -51,13 +52,12 @@ export function resetAfterMs(limit: Limit, readings: ArrayLike<number>, at: numb
   return leaves(limit, readings[at] as number) - now
 }
 
-/** Ms until `remaining` grows; 0 when nothing is held. */
-export function nextAfterMs(limit: Limit, readings: ArrayLike<number>, at: number, now: number): number {
+/** Ms until `remaining`, which is `left`, grows; 0 when nothing is held. */
+export function nextAfterMs(limit: Limit, readings: ArrayLike<number>, at: number, now: number, left: number): number {
   const used = readings[at + 1] as number
   if (used <= 0) return 0
   if (limit.kind !== 'bucket') return leaves(limit, readings[at + 2] as number) - now
-  const whole = remaining(limit, readings, at) + 1
-  const level = limit.capacity - whole * limit.unit
+  const level = limit.capacity - (left + 1) * limit.unit
   // A bucket of 10.5 never holds an eleventh token; what still grows is the half.
   return drainMs(limit, readings[at] as number, used - Math.max(0, level), now)
 }

@@ -13,12 +13,23 @@ export type Cells = Float64Array
 /** First number of a state that holds nothing. No instant of a state is negative. */
 export const ABSENT = -1
 
+/** Only look at what a cost would do. */
+export const LOOK = 0
+/** Charge a cost if it fits. */
+export const CHARGE_IF_FITS = 1
+/** Charge a cost, granted or not. */
+export const CHARGE = 2
+
+/** What a law does with a cost: {@link LOOK}, {@link CHARGE_IF_FITS} or {@link CHARGE}. Numbers, as this is the hot path. */
+export type Commit = typeof LOOK | typeof CHARGE_IF_FITS | typeof CHARGE
+
 /** A law whose state is two numbers. */
 export interface CellLaw {
-  /** Whether the cost would be granted at this instant. */
-  fits(cells: Cells, at: number, limit: Limit, cost: number, now: number): boolean
-  /** Charges the cost, granted or not. */
-  pour(cells: Cells, at: number, limit: Limit, cost: number, now: number): void
+  /**
+   * Whether the cost fits at this instant; charges it as told; and writes what explains the outcome (see explain.ts) into
+   * four numbers of `out`: the state after a charge, or as it stands.
+   */
+  take(cells: Cells, at: number, limit: Limit, cost: number, now: number, commit: Commit, out: Float64Array, to: number): boolean
   /** Gives a cost back that was charged at `takenAt` (undefined: some time ago), never more than is still held. */
   refund(cells: Cells, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void
   /** Brings a stamp from the impossible future back to now, keeping what was consumed. True if it had to. */
@@ -28,6 +39,4 @@ export interface CellLaw {
    * @param drain the slowest refill this state may meet: limits of one scope may differ in it
    */
   idle(cells: Cells, at: number, limit: Limit, drain: number, now: number): boolean
-  /** Writes what explains a decision (see explain.ts) into four numbers of `out`. */
-  read(cells: Cells, at: number, limit: Limit, cost: number, now: number, out: Float64Array, to: number): void
 }

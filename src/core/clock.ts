@@ -16,25 +16,37 @@ export interface ManualClock extends Clock {
   advance(ms: number): void
 }
 
+/** The guard of {@link systemClock}, over any source of milliseconds. */
+export function guarded(read: () => number): Clock {
+  return new GuardedClock(read)
+}
+
+/** A class, as its fields are overwritten in place; a closure's variables would be allocated anew on each reading. */
+class GuardedClock implements Clock {
+  #last = 0
+  #offset = 0
+  readonly #read: () => number
+
+  constructor(read: () => number) {
+    this.#read = read
+  }
+
+  now(): number {
+    const time = this.#read() + this.#offset
+    if (time < this.#last) {
+      this.#offset += this.#last - time
+      return this.#last
+    }
+    this.#last = time
+    return time
+  }
+}
+
 /**
  * The machine's clock, guarded: when the system time is set back, this one keeps its pace instead of repeating
  * the past, so no window opens twice and no quota freezes.
  */
 export const systemClock: Clock = guarded(() => Date.now())
-
-/** The guard of {@link systemClock}, over any source of milliseconds. */
-export function guarded(read: () => number): Clock {
-  let last = 0
-  let offset = 0
-  return {
-    now() {
-      const time = read() + offset
-      if (time >= last) return (last = time)
-      offset += last - time
-      return last
-    },
-  }
-}
 
 /**
  * The system clock read once per turn of the event loop. Pays from about four decisions a turn (batches, socket

@@ -35,63 +35,113 @@ export interface Standing {
   readonly retryAfterMs: number | undefined
 }
 
-/** The answer. The headline figures are those of the tightest limit; `standings` has them all. */
+/** What was found, apart from figures. Kept as few shared objects: a decision points at one. */
+interface Verdict {
+  readonly kind: DecisionKind
+  readonly source: Source
+  readonly reason: Reason | undefined
+}
+
+/** Who was asked: a policy and its limits. */
+export interface Asked {
+  readonly policy: string
+  readonly limits: readonly Limit[]
+}
+
+/** What a decision by several limits knows beyond its headline. */
+export interface Detail {
+  readonly tightest: Limit
+  readonly standings: readonly Standing[]
+}
+
+const verdicts = new Map<string, Verdict>()
+const GRANTED: Verdict = verdict('granted', 'primary', undefined)
+const REFUSED: Verdict = verdict('refused', 'primary', 'limit')
+
+function verdict(kind: DecisionKind, source: Source, reason: Reason | undefined): Verdict {
+  const name = `${kind} ${source} ${reason}`
+  const known = verdicts.get(name) ?? Object.freeze({ kind, source, reason })
+  verdicts.set(name, known)
+  return known
+}
+
+/**
+ * The answer. The headline figures are those of the tightest limit; `standings` has them all.
+ * One is made per request, so it is small: what it shares with others it reads through getters (`toJSON` lists them all).
+ */
 export class Decision {
   /** What to do. True for a refusal that is not enforced (`shadow`). */
   readonly allowed: boolean
-  readonly kind: DecisionKind
-  /** Name of the policy that decided. */
-  readonly policy: string
-  /** N of the tightest limit; Infinity for an exempt request. */
-  readonly limit: number
   /** Whole requests of cost 1 that would pass now, by the tightest limit; Infinity for an exempt request. */
   readonly remaining: number
-  /** Ms until the tightest limit is whole again if nothing more is spent. */
+  /** Ms until the tightest limit is whole again if nothing more is spent; Infinity when it never will be. */
   readonly resetAfterMs: number
+  /** Ms until `remaining` grows; 0 when nothing is spent. */
+  readonly nextAfterMs: number
   /** Ms until the same request is granted, exactly; undefined when it is granted now, or never can be. */
   readonly retryAfterMs: number | undefined
   readonly cost: number
-  readonly source: Source
   /** The store's time of the decision, epoch ms. */
   readonly now: number
-  readonly reason: Reason | undefined
-  /** The limits this was decided by; empty when none was asked. */
-  readonly limits: readonly Limit[]
-  readonly #tightest: Limit | undefined
-  readonly #nextAfterMs: number
-  readonly #standings: readonly Standing[] | undefined
+  readonly #asked: Asked
+  readonly #verdict: Verdict
+  readonly #detail: Detail | undefined
 
   constructor(
-    allowed: boolean,
+    asked: Asked,
     kind: DecisionKind,
-    policy: string,
-    limits: readonly Limit[],
-    tightest: Limit | undefined,
+    source: Source,
+    reason: Reason | undefined,
+    allowed: boolean,
     remaining: number,
     resetAfterMs: number,
     nextAfterMs: number,
     retryAfterMs: number | undefined,
     cost: number,
-    source: Source,
     now: number,
-    reason: Reason | undefined,
-    standings: readonly Standing[] | undefined,
+    detail: Detail | undefined,
   ) {
     this.allowed = allowed
-    this.kind = kind
-    this.policy = policy
-    this.limit = tightest === undefined ? Infinity : tightest.amount
     this.remaining = remaining
     this.resetAfterMs = resetAfterMs
+    this.nextAfterMs = nextAfterMs
     this.retryAfterMs = retryAfterMs
     this.cost = cost
-    this.source = source
     this.now = now
-    this.reason = reason
-    this.limits = limits
-    this.#tightest = tightest
-    this.#nextAfterMs = nextAfterMs
-    this.#standings = standings
+    this.#asked = asked
+    this.#verdict =
+      source !== 'primary' ? verdict(kind, source, reason)
+      : kind === 'granted' ? GRANTED
+      : kind === 'refused' && reason === 'limit' ? REFUSED
+      : verdict(kind, source, reason)
+    this.#detail = detail
+  }
+
+  get kind(): DecisionKind {
+    return this.#verdict.kind
+  }
+
+  get source(): Source {
+    return this.#verdict.source
+  }
+
+  get reason(): Reason | undefined {
+    return this.#verdict.reason
+  }
+
+  /** Name of the policy that decided. */
+  get policy(): string {
+    return this.#asked.policy
+  }
+
+  /** The limits this was decided by; empty for an exempt request. */
+  get limits(): readonly Limit[] {
+    return this.#asked.limits
+  }
+
+  /** N of the tightest limit; Infinity for an exempt request. */
+  get limit(): number {
+    return this.#tightest?.amount ?? Infinity
   }
 
   /** Epoch ms at which the tightest limit is whole again if nothing more is spent. */
@@ -101,45 +151,49 @@ export class Decision {
 
   /** Every limit of the policy, in the order it was written; empty for an exempt request. */
   get standings(): readonly Standing[] {
-    if (this.#standings !== undefined) return this.#standings
-    const limit = this.#tightest
-    if (limit === undefined) return []
-    return [
-      {
-        name: limit.name,
-        limit: limit.amount,
-        periodMs: limit.periodMs,
-        remaining: this.remaining,
-        resetAfterMs: this.resetAfterMs,
-        nextAfterMs: this.#nextAfterMs,
-        retryAfterMs: this.retryAfterMs,
-      },
-    ]
+    if (this.#detail !== undefined) return this.#detail.standings
+    return this.limits.map((limit) => ({
+      name: limit.name,
+      limit: limit.amount,
+      periodMs: limit.periodMs,
+      remaining: this.remaining,
+      resetAfterMs: this.resetAfterMs,
+      nextAfterMs: this.nextAfterMs,
+      retryAfterMs: this.retryAfterMs,
+    }))
   }
 
   /** This decision with a longer wait: what a penalty adds to a refusal. */
   waitingAtLeast(ms: number): Decision {
     const { retryAfterMs: own } = this
     return new Decision(
-      this.allowed,
+      this.#asked,
       this.kind,
-      this.policy,
-      this.limits,
-      this.#tightest,
+      this.source,
+      this.reason,
+      this.allowed,
       this.remaining,
       this.resetAfterMs,
-      this.#nextAfterMs,
+      this.nextAfterMs,
       own === undefined ? undefined : Math.max(own, ms),
       this.cost,
-      this.source,
       this.now,
-      this.reason,
-      this.#standings,
+      this.#detail,
     )
   }
 
+  /** Everything, as plain data. */
   toJSON(): Record<string, unknown> {
-    const { limits: _, ...own } = this
-    return { ...own, resetAt: this.resetAt, standings: this.standings }
+    const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } = this
+    return { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings }
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): Record<string, unknown> {
+    return this.toJSON()
+  }
+
+  get #tightest(): Limit | undefined {
+    return this.#detail === undefined ? this.#asked.limits[0] : this.#detail.tightest
   }
 }

@@ -26,6 +26,8 @@ export interface LimitDefaults {
 
 /** The limits of one decision. */
 export interface LimitSet {
+  /** Name of the policy these limits are of, for decisions to show. */
+  readonly policy: string
   /** Counters with the same scope and identity are the same counter. */
   readonly scope: string
   /** A small number, the same for equal scopes in this process. */
@@ -44,9 +46,16 @@ const scopeIds = new Map<string, number>()
  * Builds the limits of a policy.
  * @param group what the counters belong to; part of their identity
  * @param option what errors call it
+ * @param policy what decisions call it
  * @throws ConfigError for a rate, an algorithm or a name that cannot be
  */
-export function buildLimitSet(group: string, input: RateInput, defaults: LimitDefaults, option = 'rate'): LimitSet {
+export function buildLimitSet(
+  group: string,
+  input: RateInput,
+  defaults: LimitDefaults,
+  option = 'rate',
+  policy = group,
+): LimitSet {
   const limits = inputs(input, option).map(({ at, rate, algorithm, algorithmConfig, name }) =>
     limitOf(parseRate(rate, at), algorithm, algorithmConfig, name, defaults, option, at),
   )
@@ -64,7 +73,7 @@ export function buildLimitSet(group: string, input: RateInput, defaults: LimitDe
   if (scopeId === undefined) scopeIds.set(scope, (scopeId = scopeIds.size))
   let maxCost = Infinity
   for (const limit of limits) maxCost = Math.min(maxCost, limit.amount === 0 ? 0 : Math.floor(limit.burst))
-  return Object.freeze({ scope, scopeId, limits: Object.freeze(limits) as LimitSet['limits'], maxCost })
+  return Object.freeze({ policy, scope, scopeId, limits: Object.freeze(limits) as LimitSet['limits'], maxCost })
 }
 
 interface Entry extends LimitInput {

@@ -2,123 +2,88 @@
 // Next: ../algorithms/explain.ts for the figures themselves.
 
 import { explain, fitsReading, nextAfterMs, remaining, resetAfterMs, retryAfterMs } from '../algorithms/explain.ts'
-import { Decision, type Reason, type Source, type Standing } from '../core/decision.ts'
+import { type Asked, Decision, type Detail, type Reason, type Standing } from '../core/decision.ts'
 import type { LimitSet } from '../core/limit-set.ts'
 import type { Limit } from '../core/limit.ts'
 import { READING_WIDTH, type Taken } from '../stores/store.ts'
 
 /** Explains what the store found. `shadow` turns a refusal into an allowed one. */
-export function decide(policy: string, set: LimitSet, taken: Taken, cost: number, shadow: boolean): Decision {
+export function decide(set: LimitSet, taken: Taken, cost: number, shadow: boolean): Decision {
+  const { granted, now, readings } = taken
   const { limits } = set
-  const { granted, now, readings, bannedForMs } = taken
-  const banned = bannedForMs > 0
-  let retry: number | undefined
-  if (limits.length === 1) {
-    // One limit is the common case: no list is made unless somebody asks for it.
-    const limit = limits[0]
-    if (!granted) retry = fitsReading(limit, readings, 0, cost) ? 0 : retryAfterMs(limit, readings, 0, cost, now)
-    return new Decision(
-      granted || shadow,
-      granted ? 'granted' : 'refused',
-      policy,
-      limits,
-      limit,
-      banned ? 0 : remaining(limit, readings, 0),
-      resetAfterMs(limit, readings, 0, now),
-      nextAfterMs(limit, readings, 0, now),
-      granted ? undefined : later(retry, bannedForMs),
-      cost,
-      taken.source,
-      now,
-      granted ? undefined : banned ? 'ban' : 'limit',
-      undefined,
-    )
-  }
-  const standings = limits.map((limit, i) => explain(limit, readings, i * READING_WIDTH, cost, now, granted))
-  const tightest = tightestOf(limits, standings, readings, cost, granted)
-  const head = standings[tightest] as Standing
-  if (!granted) {
-    const refused = standings.some((_, i) => !fitsReading(limits[i] as Limit, readings, i * READING_WIDTH, cost))
-    retry = refused ? head.retryAfterMs : 0
-  }
-  return new Decision(
-    granted || shadow,
-    granted ? 'granted' : 'refused',
-    policy,
-    limits,
-    limits[tightest] as Limit,
-    banned ? 0 : head.remaining,
-    head.resetAfterMs,
-    head.nextAfterMs,
-    granted ? undefined : later(retry, bannedForMs),
-    cost,
-    taken.source,
-    now,
-    granted ? undefined : banned ? 'ban' : 'limit',
-    standings,
-  )
+  if (limits.length > 1) return decideAll(set, taken, cost, shadow)
+  // One limit is the common case: no list is made unless somebody asks for it.
+  const limit = limits[0]
+  const left = remaining(limit, readings, 0)
+  const resetMs = resetAfterMs(limit, readings, 0, now)
+  const nextMs = nextAfterMs(limit, readings, 0, now, left)
+  if (granted) return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
+  const retryMs = fitsReading(limit, readings, 0, cost) ? 0 : retryAfterMs(limit, readings, 0, cost, now)
+  return refuse(set, taken, shadow, left, resetMs, nextMs, retryMs, cost, undefined)
 }
 
-/** The later of a limit's and a ban's end; never stays never. */
-function later(retry: number | undefined, bannedForMs: number): number | undefined {
-  return retry === undefined ? undefined : Math.max(retry, bannedForMs)
+function decideAll(set: LimitSet, taken: Taken, cost: number, shadow: boolean): Decision {
+  const { granted, now, readings } = taken
+  const { limits } = set
+  const standings = limits.map((limit, i) => explain(limit, readings, i * READING_WIDTH, cost, now, granted))
+  const refuses = limits.map((limit, i) => !granted && !fitsReading(limit, readings, i * READING_WIDTH, cost))
+  const tightest = tightestOf(standings, refuses)
+  const { remaining: left, resetAfterMs: resetMs, nextAfterMs: nextMs, retryAfterMs: retryMs } = standings[tightest] as Standing
+  const detail: Detail = { tightest: limits[tightest] as Limit, standings }
+  if (granted) return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, detail)
+  return refuse(set, taken, shadow, left, resetMs, nextMs, refuses.includes(true) ? retryMs : 0, cost, detail)
+}
+
+function refuse(
+  set: LimitSet,
+  taken: Taken,
+  shadow: boolean,
+  left: number,
+  resetMs: number,
+  nextMs: number,
+  retryMs: number | undefined,
+  cost: number,
+  detail: Detail | undefined,
+): Decision {
+  const { bannedForMs, now, source } = taken
+  // The later of the limit's and the ban's end; never stays never.
+  const waitMs = retryMs === undefined ? undefined : Math.max(retryMs, bannedForMs)
+  const banned = bannedForMs > 0
+  return new Decision(
+    set,
+    'refused',
+    source,
+    banned ? 'ban' : 'limit',
+    shadow,
+    banned ? 0 : left,
+    resetMs,
+    nextMs,
+    waitMs,
+    cost,
+    now,
+    detail,
+  )
 }
 
 /** Of the limits that refuse, the one to wait for longest; else the one with the least left, then the latest reset. */
-function tightestOf(
-  limits: readonly Limit[],
-  standings: readonly Standing[],
-  readings: ArrayLike<number>,
-  cost: number,
-  granted: boolean,
-): number {
-  let best = 0
-  let bestWait = -1
-  for (let i = 0; i < standings.length; i++) {
-    const standing = standings[i] as Standing
-    const refuses = !granted && !fitsReading(limits[i] as Limit, readings, i * READING_WIDTH, cost)
-    const wait = refuses ? (standing.retryAfterMs ?? Infinity) : -1
-    const incumbent = standings[best] as Standing
-    const tighter =
-      wait !== bestWait
-        ? wait > bestWait
-        : standing.remaining !== incumbent.remaining
-          ? standing.remaining < incumbent.remaining
-          : standing.resetAfterMs > incumbent.resetAfterMs
-    if (i === 0 || tighter) {
-      best = i
-      bestWait = wait
-    }
+function tightestOf(standings: readonly Standing[], refuses: readonly boolean[]): number {
+  const wait = (i: number): number => (refuses[i] === true ? (standings[i]?.retryAfterMs ?? Infinity) : -1)
+  const tighter = (i: number, than: number): boolean => {
+    const [a, b] = [standings[i] as Standing, standings[than] as Standing]
+    if (wait(i) !== wait(than)) return wait(i) > wait(than)
+    return a.remaining === b.remaining ? a.resetAfterMs > b.resetAfterMs : a.remaining < b.remaining
   }
+  let best = 0
+  for (let i = 1; i < standings.length; i++) if (tighter(i, best)) best = i
   return best
 }
 
-/** A decision made without asking a store: exempt, or refused for what it is. */
-export function unasked(
-  policy: string,
-  set: LimitSet | undefined,
-  kind: 'exempt' | 'refused',
-  shadow: boolean,
-  cost: number,
-  now: number,
-  reason: Reason | undefined,
-  source: Source = 'none',
-): Decision {
-  const limits = set?.limits ?? []
-  return new Decision(
-    kind === 'exempt' || shadow,
-    kind,
-    policy,
-    limits,
-    limits[0],
-    kind === 'exempt' ? Infinity : 0,
-    0,
-    0,
-    undefined,
-    cost,
-    source,
-    now,
-    reason,
-    undefined,
-  )
+/** An exempt request: no limit applies, no store was asked. */
+export function exempt(asked: Asked, now: number): Decision {
+  return new Decision(asked, 'exempt', 'none', undefined, true, Infinity, 0, 0, undefined, 0, now, undefined)
+}
+
+/** A request refused for what it is, without asking a store. */
+export function refusedUnasked(asked: Asked, reason: Reason, shadow: boolean, cost: number, now: number): Decision {
+  return new Decision(asked, 'refused', 'none', reason, shadow, 0, 0, 0, undefined, cost, now, undefined)
 }

@@ -3,13 +3,13 @@
 // Next: headline.ts for the figures, ../stores/store.ts for what is asked.
 
 import { systemClock } from '../core/clock.ts'
-import type { Decision } from '../core/decision.ts'
+import type { Asked, Decision } from '../core/decision.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
 import { ConfigError, RateLimitError, show } from '../core/errors.ts'
 import { type LimitSet, type RateInput, buildLimitSet } from '../core/limit-set.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
-import type { Mode, Store, SyncStore } from '../stores/store.ts'
-import { decide, unasked } from './headline.ts'
+import type { Mode, Store, SyncStore, Taken } from '../stores/store.ts'
+import { decide, exempt, refusedUnasked } from './headline.ts'
 import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
 
 /** What a limiter on this store answers with: the value, or a promise of it. */
@@ -81,13 +81,15 @@ class StoreLimiter<S extends Store, Subject> {
   readonly #option: string
   readonly #group: string
   readonly #set: LimitSet | undefined
+  /** Who answers for exempt requests. */
+  readonly #nothing: Asked
   readonly #sets = new Map<string, LimitSet>()
   readonly #cost: number
   readonly #shadow: boolean
   readonly #mode: Mode
   readonly #penalty: BanTerms | undefined
-  /** Nothing but the store stands between a key and its decision. */
-  readonly #plain: boolean
+  /** The limits, where nothing but the store stands between a key and its decision. */
+  readonly #plainSet: LimitSet | undefined
 
   constructor(options: LimiterOptions<S, Subject> & { readonly store: S }, option: string) {
     this.store = options.store
@@ -95,6 +97,7 @@ class StoreLimiter<S extends Store, Subject> {
     this.#option = option
     this.name = options.name ?? `policy-${nextNumber(options.store)}`
     this.#group = options.group ?? this.name
+    this.#nothing = { policy: this.name, limits: [] }
     this.#shadow = options.shadow ?? false
     this.#mode = options.chargeRefused === true ? 'charge' : 'take'
     this.#penalty = options.penalty === undefined ? undefined : banTerms(options.penalty, `${option}.penalty`)
@@ -104,23 +107,23 @@ class StoreLimiter<S extends Store, Subject> {
     if (this.#set !== undefined && this.#set.maxCost > 0 && this.#cost > this.#set.maxCost) {
       throw new ConfigError(`${option}.cost`, `at most what the limit can ever grant, ${this.#set.maxCost}`, this.#cost)
     }
-    this.#plain =
-      this.#set !== undefined &&
+    const plain =
       typeof options.cost !== 'function' &&
       options.skipIf === undefined &&
       (options.enabled === undefined || options.enabled === true) &&
       this.#penalty === undefined &&
       (options.observers === undefined || options.observers.length === 0)
+    this.#plainSet = plain ? this.#set : undefined
   }
 
   check(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
-    if (this.#plain && (options === undefined || options.rate === undefined)) {
+    const set = this.#plainSet
+    if (set !== undefined && options?.rate === undefined) {
       const cost = options?.cost ?? this.#cost
-      if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= (this.#set as LimitSet).maxCost) {
-        const taken = this.store.take(this.#set as LimitSet, key, cost, this.#mode)
-        // An async store's promise is the rare case of this branch; a sync one returns its answer itself.
-        if (!isPromise(taken)) return decide(this.name, this.#set as LimitSet, taken, cost, this.#shadow)
-        return taken.then((answer) => decide(this.name, this.#set as LimitSet, answer, cost, this.#shadow))
+      if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= set.maxCost) {
+        const taken = this.store.take(set, key, cost, this.#mode)
+        if (this.store.sync) return decide(set, taken as Taken, cost, this.#shadow)
+        return (taken as Promise<Taken>).then((answer) => decide(set, answer, cost, this.#shadow))
       }
     }
     return andThen(this.#ask(key, options, this.#mode), (decision) =>
@@ -172,13 +175,13 @@ class StoreLimiter<S extends Store, Subject> {
     if (set === undefined) return this.#exempt()
     const cost = options?.cost === undefined ? this.#costOf(subject) : this.#checkedCost(options.cost)
     if (cost > set.maxCost) {
-      return unasked(this.name, set, 'refused', this.#shadow, cost, systemClock.now(), set.maxCost === 0 ? 'limit' : 'cost')
+      return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, systemClock.now())
     }
-    return andThen(this.store.take(set, key, cost, mode), (taken) => decide(this.name, set, taken, cost, this.#shadow))
+    return andThen(this.store.take(set, key, cost, mode), (taken) => decide(set, taken, cost, this.#shadow))
   }
 
   #exempt(): Decision {
-    return unasked(this.name, undefined, 'exempt', false, 0, systemClock.now(), undefined)
+    return exempt(this.#nothing, systemClock.now())
   }
 
   #enabled(): boolean {
@@ -240,7 +243,7 @@ class StoreLimiter<S extends Store, Subject> {
   }
 
   #build(rate: RateInput, option: string): LimitSet {
-    return buildLimitSet(this.#group, rate, this.#options, option)
+    return buildLimitSet(this.#group, rate, this.#options, option, this.name)
   }
 
   /** A refusal by a limit bans the key, if so configured. */

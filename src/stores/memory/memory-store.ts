@@ -3,11 +3,13 @@
 // evicted, past the bound new keys share overflow counters; no timer per key or hit. Next: table.ts, segment.ts.
 
 import { bannedForMs, strike } from '../../algorithms/ban.ts'
-import { ABSENT } from '../../algorithms/law.ts'
+import { bucketLaw } from '../../algorithms/bucket.ts'
+import { ABSENT, CHARGE, CHARGE_IF_FITS, type Commit, LOOK } from '../../algorithms/law.ts'
+import { fixedLaw } from '../../algorithms/window.ts'
 import type { BanTerms } from '../../core/ban-terms.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { ConfigError, StoreError } from '../../core/errors.ts'
-import type { LimitSet } from '../../core/limit-set.ts'
+import { type LimitSet, MAX_LIMITS } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
 import { type Mode, READING_WIDTH, type State, type SyncStore, type Taken } from '../store.ts'
 import { Fingerprint } from './fingerprint.ts'
@@ -58,6 +60,8 @@ const BAN_LAYOUT: Layout = {
   idle: (segment, place, now) => now >= (segment.words[place + 3] as number),
 }
 
+const COMMITS: Readonly<Record<Mode, Commit>> = { take: CHARGE_IF_FITS, charge: CHARGE, peek: LOOK, refund: LOOK }
+
 class Memory implements MemoryStore {
   readonly name = 'memory'
   readonly sync = true
@@ -70,9 +74,10 @@ class Memory implements MemoryStore {
   readonly #fingerprint = new Fingerprint()
   readonly #taken: Taken & { readings: Float64Array }
   #size = 0
-  #banCount = 0
+  /** Whether there may be a ban; false keeps decisions from looking. */
+  #anyBans = false
   #sinceSweep = 0
-  #sweepTable = 0
+  #sweepAt = 0
   #timer: ReturnType<typeof setInterval> | undefined
   #closed = false
   /** Where the last lookup landed; fields, so that the hot path returns no object. */
@@ -107,42 +112,78 @@ class Memory implements MemoryStore {
     const taken = this.#taken
     taken.now = now
     taken.source = this.#shared ? 'shared' : 'primary'
-    taken.bannedForMs = this.#banCount === 0 ? 0 : this.#bannedForMs(set, now)
-    const { limits } = set
-    if (taken.readings.length < limits.length * READING_WIDTH) taken.readings = new Float64Array(limits.length * READING_WIDTH)
-    const charging = (mode === 'take' || mode === 'charge') && taken.bannedForMs === 0
-
-    let fit = true
-    for (let i = 0; i < limits.length; i++) {
-      const limit = limits[i] as Limit
-      const at = this.#place + (layout.offsets[i] as number)
-      if (limit.kind === 'sliding') {
-        chain.settle(segment, at, limit, now)
-        if (charging) chain.heal(segment, at, limit, now)
-        if (!chain.fits(segment, at, limit, cost)) fit = false
-      } else {
-        const law = cellLaw(limit)
-        if (charging && (segment.words[at] as number) > now) law.heal(segment.words, at, limit, now)
-        if (!law.fits(segment.words, at, limit, cost, now)) fit = false
-      }
-    }
-    taken.granted = fit && taken.bannedForMs === 0
-    const pours = charging && (fit || mode === 'charge')
-    for (let i = 0; i < limits.length; i++) {
-      const limit = limits[i] as Limit
-      const at = this.#place + (layout.offsets[i] as number)
-      if (limit.kind === 'sliding') {
-        if (pours) chain.pour(segment, at, limit, cost, now)
-        else if (mode === 'refund') chain.refund(segment, at, limit, cost, takenAt)
-        chain.read(segment, at, limit, cost, now, taken.readings, i * READING_WIDTH)
-      } else {
-        const law = cellLaw(limit)
-        if (pours) law.pour(segment.words, at, limit, cost, now)
-        else if (mode === 'refund') law.refund(segment.words, at, limit, cost, now, takenAt)
-        law.read(segment.words, at, limit, cost, now, taken.readings, i * READING_WIDTH)
-      }
+    taken.bannedForMs = this.#anyBans ? this.#bannedForMs(set, now) : 0
+    const commit = taken.bannedForMs > 0 ? LOOK : COMMITS[mode]
+    if (set.limits.length === 1) {
+      const at = this.#place + 1
+      if (mode === 'refund') this.#refund(segment, at, set.limits[0], cost, now, takenAt)
+      taken.granted = this.#takeOne(segment, at, set.limits[0], cost, now, commit, 0) && taken.bannedForMs === 0
+    } else {
+      taken.granted = this.#takeAll(segment, layout.offsets, set, cost, now, mode, commit, takenAt) && taken.bannedForMs === 0
     }
     return taken
+  }
+
+  /** All limits of a set: looked at first, then charged if that is to be. */
+  #takeAll(
+    segment: Segment,
+    offsets: readonly number[],
+    set: LimitSet,
+    cost: number,
+    now: number,
+    mode: Mode,
+    commit: Commit,
+    takenAt: number | undefined,
+  ): boolean {
+    const { limits } = set
+    if (this.#taken.readings.length < limits.length * READING_WIDTH) {
+      this.#taken.readings = new Float64Array(MAX_LIMITS * READING_WIDTH)
+    }
+    let fits = true
+    for (let i = 0; i < limits.length; i++) {
+      const at = this.#place + (offsets[i] as number)
+      if (mode === 'refund') this.#refund(segment, at, limits[i] as Limit, cost, now, takenAt)
+      if (!this.#takeOne(segment, at, limits[i] as Limit, cost, now, LOOK, i * READING_WIDTH, commit)) fits = false
+    }
+    if (fits ? commit === LOOK : commit !== CHARGE) return fits
+    for (let i = 0; i < limits.length; i++) {
+      this.#takeOne(segment, this.#place + (offsets[i] as number), limits[i] as Limit, cost, now, CHARGE, i * READING_WIDTH)
+    }
+    return fits
+  }
+
+  /** One limit. `heals` other than LOOK also mends a state from the impossible future. */
+  #takeOne(
+    segment: Segment,
+    at: number,
+    limit: Limit,
+    cost: number,
+    now: number,
+    commit: Commit,
+    to: number,
+    heals: Commit = commit,
+  ): boolean {
+    const { readings } = this.#taken
+    if (limit.kind === 'sliding') {
+      chain.settle(segment, at, limit, now)
+      if (heals !== LOOK) chain.heal(segment, at, limit, now)
+      const fits = chain.fits(segment, at, limit, cost)
+      if (fits ? commit !== LOOK : commit === CHARGE) chain.pour(segment, at, limit, cost, now)
+      chain.read(segment, at, limit, cost, now, readings, to)
+      return fits
+    }
+    const law = limit.kind === 'bucket' ? bucketLaw : fixedLaw
+    if (heals !== LOOK && (segment.words[at] as number) > now) law.heal(segment.words, at, limit, now)
+    return law.take(segment.words, at, limit, cost, now, commit, readings, to)
+  }
+
+  #refund(segment: Segment, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
+    if (limit.kind === 'sliding') {
+      chain.settle(segment, at, limit, now)
+      chain.refund(segment, at, limit, cost, takenAt)
+    } else {
+      cellLaw(limit).refund(segment.words, at, limit, cost, now, takenAt)
+    }
   }
 
   reset(set: LimitSet, identity: string): void {
@@ -152,17 +193,18 @@ class Memory implements MemoryStore {
 
   ban(set: LimitSet, identity: string, terms: BanTerms): number {
     const now = this.clock.now()
-    const table = this.#bans[set.scopeId] ?? (this.#bans[set.scopeId] = new Table(BAN_LAYOUT, this.#budget, this.#maxKeys))
+    const table = this.#bans[set.scopeId] ?? (this.#bans[set.scopeId] = new Table(BAN_LAYOUT, this.#budget))
     this.#fingerprint.of(identity)
-    const segment = table.segment(this.#fingerprint.high)
-    let place = segment.find(this.#fingerprint.low, this.#fingerprint.high)
+    const { low, high } = this.#fingerprint
+    let segment: Segment | undefined = table.segment(high)
+    let place = segment.find(low, high)
     if (place < 0) {
-      if (this.#banCount >= this.#maxKeys) this.#banCount -= table.sweepNext(now)
-      if (this.#banCount >= this.#maxKeys) throw new StoreError(this.name, `already holds ${this.#maxKeys} bans (memoryMaxKeys)`)
-      const before = segment.size
-      place = this.#occupy(segment, now)
-      this.#banCount += segment.size - before
-      if (place < 0) throw new StoreError(this.name, 'has no memory left for a ban (memoryMaxBytes)')
+      if (table.keys >= this.#maxKeys) table.sweepNext(now)
+      if (table.keys >= this.#maxKeys) throw new StoreError(this.name, `already holds ${this.#maxKeys} bans (memoryMaxKeys)`)
+      segment = table.occupy(low, high, now)
+      if (segment === undefined) throw new StoreError(this.name, 'has no memory left for a ban (memoryMaxBytes)')
+      place = table.placed
+      this.#anyBans = true
     }
     const lastsMs = strike(segment.words, place + 1, terms, now)
     segment.words[place + 3] = now + lastsMs + terms.forgetAfterMs
@@ -198,15 +240,10 @@ class Memory implements MemoryStore {
   /** Sweeps everything. For callers that choose the moment; the store itself sweeps in small pieces. */
   sweep(): number {
     const now = this.clock.now()
-    let dropped = 0
-    for (const table of this.#tables) {
-      for (let n = table?.segmentCount ?? 0; n > 0; n--) dropped += (table as Table).sweepNext(now)
-    }
-    this.#size -= dropped
-    for (const table of this.#bans) {
-      for (let n = table?.segmentCount ?? 0; n > 0; n--) this.#banCount -= (table as Table).sweepNext(now)
-    }
-    return dropped
+    const before = this.#size
+    for (const table of this.#tables) for (let n = table?.segmentCount ?? 0; n > 0; n--) this.#sweepTable(table as Table, now)
+    for (const table of this.#bans) for (let n = table?.segmentCount ?? 0; n > 0; n--) (table as Table).sweepNext(now)
+    return before - this.#size
   }
 
   close(): void {
@@ -217,49 +254,50 @@ class Memory implements MemoryStore {
     this.#tables.length = 0
     this.#bans.length = 0
     this.#size = 0
-    this.#banCount = 0
+    this.#anyBans = false
   }
 
   #open(set: LimitSet): Table {
     this.ping()
-    return (this.#tables[set.scopeId] = new Table(new LimitLayout(set), this.#budget, this.#maxKeys))
+    return (this.#tables[set.scopeId] = new Table(new LimitLayout(set), this.#budget))
   }
 
   /** Finds the place of the fingerprint: its own, a new one where that is wanted, a shared one, or the blank one. */
   #locate(table: Table, make: boolean, now: number): void {
     const { low, high } = this.#fingerprint
-    const segment = make ? table.segment(high) : table.peekSegment(high)
+    const segment = table.segment(high)
+    const place = segment.find(low, high)
     this.#shared = false
-    if (segment !== undefined) {
-      const place = segment.find(low, high)
-      if (place >= 0) {
-        this.#segment = segment
-        this.#place = place
-        return
-      }
+    if (place >= 0) {
+      this.#segment = segment
+      this.#place = place
+    } else if (make) {
+      this.#make(table, now)
+    } else if (table.overflowing) {
+      this.#share(table)
+    } else {
+      this.#segment = table.blank
+      this.#place = 0
     }
-    this.#segment = table.blank
-    this.#place = 0
-    if (make) this.#make(table, segment as Segment, now)
-    else if (table.overflowing) this.#share(table)
   }
 
-  #make(table: Table, segment: Segment, now: number): void {
+  #make(table: Table, now: number): void {
+    const { low, high } = this.#fingerprint
     if (this.#size >= this.#maxKeys) this.#makeRoom(now)
-    const before = segment.size
-    const place = this.#size < this.#maxKeys ? this.#occupy(segment, now) : -1
-    this.#size += segment.size - before
-    if (place < 0) {
+    const before = table.keys
+    const segment = this.#size < this.#maxKeys ? table.occupy(low, high, now) : undefined
+    this.#size += table.keys - before
+    if (segment === undefined) {
       this.#share(table)
       return
     }
     this.#segment = segment
-    this.#place = place
+    this.#place = table.placed
     if (table.overflowing) {
       // The key may have counted in a shared place while there was no room.
       const from = table.overflow()
-      const at = table.overflowPlace(this.#fingerprint.low)
-      if (!table.layout.idle(from, at, now)) segment.copyState(from, at, place)
+      const at = table.overflowPlace(low)
+      if (!table.layout.idle(from, at, now)) segment.copyState(from, at, table.placed)
     }
     this.#startSweeping()
   }
@@ -270,15 +308,6 @@ class Memory implements MemoryStore {
     this.#shared = true
   }
 
-  /** Takes a place in the segment for the fingerprint, rebuilding it when it is full; −1 past the bound on bytes. */
-  #occupy(segment: Segment, now: number): number {
-    const { low, high } = this.#fingerprint
-    if (!segment.roomy && segment.rebuild(now, 1 + (segment.capacity >> 3)) < 0) return -1
-    const place = ~segment.find(low, high)
-    segment.occupy(place, low, high)
-    return place
-  }
-
   /** Looks for expired entries, a segment at a time, and not for every key of a flood. */
   #makeRoom(now: number): void {
     if (this.#sinceSweep++ % NEW_KEYS_PER_SWEEP !== 0) return
@@ -287,17 +316,23 @@ class Memory implements MemoryStore {
 
   #sweepSome(segments: number, now: number): void {
     for (let n = 0; n < segments; n++) {
-      const table = this.#tables[this.#sweepTable]
-      if (table !== undefined) this.#size -= table.sweepNext(now)
+      const table = this.#tables[this.#sweepAt]
+      if (table !== undefined) this.#sweepTable(table, now)
       if (table === undefined || table.swept) this.#nextTable()
     }
+  }
+
+  #sweepTable(table: Table, now: number): void {
+    const before = table.keys
+    table.sweepNext(now)
+    this.#size += table.keys - before
   }
 
   #nextTable(): void {
     const count = this.#tables.length
     for (let n = 0; n < count; n++) {
-      this.#sweepTable = (this.#sweepTable + 1) % count
-      if (this.#tables[this.#sweepTable] !== undefined) return
+      this.#sweepAt = (this.#sweepAt + 1) % count
+      if (this.#tables[this.#sweepAt] !== undefined) return
     }
   }
 
@@ -306,8 +341,13 @@ class Memory implements MemoryStore {
     this.#timer = setInterval(() => {
       const now = this.clock.now()
       this.#sweepSome(SEGMENTS_PER_TICK, now)
-      for (const table of this.#bans) if (table !== undefined) this.#banCount -= table.sweepNext(now)
-      if (this.#size === 0 && this.#banCount === 0) {
+      let bans = 0
+      for (const table of this.#bans) {
+        table?.sweepNext(now)
+        bans += table?.keys ?? 0
+      }
+      this.#anyBans = bans > 0
+      if (this.#size === 0 && bans === 0) {
         clearInterval(this.#timer)
         this.#timer = undefined
       }
@@ -317,8 +357,7 @@ class Memory implements MemoryStore {
   }
 
   #bannedForMs(set: LimitSet, now: number): number {
-    const table = this.#bans[set.scopeId]
-    const segment = table?.peekSegment(this.#fingerprint.high)
+    const segment = this.#bans[set.scopeId]?.segment(this.#fingerprint.high)
     if (segment === undefined) return 0
     const place = segment.find(this.#fingerprint.low, this.#fingerprint.high)
     return place < 0 ? 0 : bannedForMs(segment.words, place + 1, now)
@@ -328,8 +367,7 @@ class Memory implements MemoryStore {
   #clear(table: Table | undefined, identity: string): void {
     if (table === undefined) return
     this.#fingerprint.of(identity)
-    const segment = table.peekSegment(this.#fingerprint.high)
-    if (segment === undefined) return
+    const segment = table.segment(this.#fingerprint.high)
     const place = segment.find(this.#fingerprint.low, this.#fingerprint.high)
     if (place >= 0) segment.vacate(place)
   }

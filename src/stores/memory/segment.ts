@@ -26,6 +26,8 @@ const DOUBLING_BELOW = 256
 const NOTHING = new Int32Array(0)
 
 export class Segment {
+  /** How many low bits of the fingerprint's high half all keys of this segment share (see table.ts). */
+  depth = 0
   words: Float64Array
   /** The same memory as 32-bit halves. */
   halves: Int32Array
@@ -94,8 +96,8 @@ export class Segment {
   }
 
   /**
-   * Drops what is idle and makes room for `more` places. Tells how many were dropped, or −1 when growing would pass the
-   * bound on bytes (nothing was done then).
+   * Drops what is idle and makes room for `more` places; with 0 more, gives memory back where much of it is unused.
+   * Tells how many were dropped, or −1 when growing would pass the bound on bytes (nothing was done then).
    */
   rebuild(now: number, more: number): number {
     const { stride } = this.#layout
@@ -104,12 +106,21 @@ export class Segment {
       if (this.#taken(at) && !this.#layout.idle(this, at, now)) live.push(at)
     }
     const dropped = this.size - live.length
-    const capacity = this.#fitting(live.length + more)
+    const capacity = more > 0 ? this.#roomFor(live.length + more) : this.#fitting(live.length)
     if (dropped === 0 && capacity === this.#capacity) return 0
     const growth = (capacity - this.#capacity) * stride * 8
     if (growth > 0 && this.#budget.bytes + growth > this.#budget.maxBytes) return -1
+    this.#resize(capacity, live)
+    return dropped
+  }
+
+  /** Moves the places of a list, or all, into new arrays of this capacity. */
+  #resize(capacity: number, places?: readonly number[]): void {
+    const { stride } = this.#layout
     const old = new Segment(this.#layout, this.#budget, 0)
-    old.#adopt(this)
+    old.words = this.words
+    old.halves = this.halves
+    old.pool = this.pool
     this.#capacity = capacity
     this.#scale = capacity / 2 ** 32
     this.words = new Float64Array(capacity * stride)
@@ -118,15 +129,33 @@ export class Segment {
     this.size = 0
     this.#freeEntry = 0
     this.#usedEntries = 0
-    this.#budget.bytes += growth - old.pool.byteLength
-    for (const at of live) {
-      const low = old.halves[at * 2] as number
-      const high = old.halves[at * 2 + 1] as number
-      const to = ~this.find(low, high)
-      this.occupy(to, low, high)
-      this.copyState(old, at, to)
+    this.#budget.bytes += this.words.byteLength - old.words.byteLength - old.pool.byteLength
+    if (places === undefined) {
+      for (let at = 0; at < old.words.length; at += stride) if (old.#taken(at)) this.#admit(old, at)
+    } else {
+      for (const at of places) this.#admit(old, at)
     }
-    return dropped
+  }
+
+  /** Takes a place of another segment into this one, which has room. */
+  #admit(from: Segment, at: number): void {
+    const low = from.halves[at * 2] as number
+    const high = from.halves[at * 2 + 1] as number
+    const to = ~this.find(low, high)
+    this.occupy(to, low, high)
+    this.copyState(from, at, to)
+  }
+
+  /** Copies every place that is not idle into the one of two segments that this bit of its fingerprint's high half names. */
+  deal(zero: Segment, one: Segment, bit: number, now: number): void {
+    const { stride } = this.#layout
+    for (let at = 0; at < this.words.length; at += stride) {
+      if (!this.#taken(at) || this.#layout.idle(this, at, now)) continue
+      const high = this.halves[at * 2 + 1] as number
+      const target = (high & bit) === 0 ? zero : one
+      if (!target.roomy) target.#resize(target.#roomFor(target.size + 1))
+      target.#admit(this, at)
+    }
   }
 
   /** Copies a place's state, chains included, from another segment of the same layout. */
@@ -233,23 +262,22 @@ export class Segment {
     return ++this.#usedEntries
   }
 
-  #adopt(other: Segment): void {
-    this.words = other.words
-    this.halves = other.halves
-    this.pool = other.pool
-  }
-
   #taken(at: number): boolean {
     return ((this.halves[at * 2] as number) | (this.halves[at * 2 + 1] as number)) !== 0
   }
 
-  /** The capacity for so many places: kept if it fits well, else the next step up or down. */
-  #fitting(places: number): number {
-    const fits = (capacity: number): boolean => places <= capacity * FULLEST
-    if (fits(this.#capacity) && places > this.#capacity * (FULLEST / 4)) return this.#capacity
-    let capacity = SMALLEST
-    if (fits(this.#capacity)) places += places >> 2
-    while (!fits(capacity)) capacity = capacity < DOUBLING_BELOW ? capacity * 2 : Math.floor(capacity * 1.25)
+  /** A capacity for so many places: this one, or the next steps up. */
+  #roomFor(places: number): number {
+    let capacity = Math.max(SMALLEST, this.#capacity)
+    while (places > capacity * FULLEST) capacity = capacity < DOUBLING_BELOW ? capacity * 2 : Math.floor(capacity * 1.25)
     return capacity
+  }
+
+  /** A capacity for so many places and some to come: this one unless most of it is unused. */
+  #fitting(places: number): number {
+    if (places > this.#capacity * (FULLEST / 4)) return this.#capacity
+    let capacity = SMALLEST
+    while (places + (places >> 2) > capacity * FULLEST) capacity = capacity < DOUBLING_BELOW ? capacity * 2 : Math.floor(capacity * 1.25)
+    return Math.min(capacity, this.#capacity)
   }
 }

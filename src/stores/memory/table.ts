@@ -6,26 +6,27 @@ import { type Budget, type Layout, Segment } from './segment.ts'
 
 /** Places a table's keys share when the store is full. Each is as strict as for one client. */
 const OVERFLOW_PLACES = 64
-/** Keys per segment at the store's bound: a rebuild touches about this many. */
-const KEYS_PER_SEGMENT = 1024
+/** A segment with more keys is split in two instead of growing: a rebuild never touches more than about this many. */
+const SPLIT_ABOVE = 768
 
 export class Table {
   readonly layout: Layout
+  /** Keys held, idle ones included. */
+  keys = 0
+  /** First word of the place that `occupy` took. */
+  placed = 0
   /** Holds an absent state, for questions about keys that are not there. */
   readonly blank: Segment
   readonly #budget: Budget
-  readonly #segments: (Segment | undefined)[]
-  readonly #mask: number
+  /** Extendible hashing (Fagin and others, 1979): the low bits of the fingerprint's high half name the segment. */
+  #directory: Segment[]
   #overflow: Segment | undefined
   #cursor = 0
 
-  constructor(layout: Layout, budget: Budget, maxKeys: number) {
+  constructor(layout: Layout, budget: Budget) {
     this.layout = layout
     this.#budget = budget
-    let segments = 1
-    while (segments * KEYS_PER_SEGMENT < maxKeys && segments < 2 ** 20) segments *= 2
-    this.#segments = new Array<Segment | undefined>(segments).fill(undefined)
-    this.#mask = segments - 1
+    this.#directory = [new Segment(layout, budget)]
     this.blank = new Segment(layout, { bytes: 0, maxBytes: Infinity }, 1)
     this.blank.words.fill(-1)
     for (const chain of layout.chains) this.blank.clearChain(chain)
@@ -33,13 +34,53 @@ export class Table {
 
   /** The segment that holds, or would hold, a fingerprint. */
   segment(high: number): Segment {
-    const index = high & this.#mask
-    return this.#segments[index] ?? (this.#segments[index] = new Segment(this.layout, this.#budget))
+    return this.#directory[high & (this.#directory.length - 1)] as Segment
   }
 
-  /** The segment if it exists: looking for a key makes none. */
-  peekSegment(high: number): Segment | undefined {
-    return this.#segments[high & this.#mask]
+  /**
+   * Takes a place with an absent state for a fingerprint that has none, dropping what is idle around it. The place is left
+   * in `placed`; undefined when it would pass the bound on bytes.
+   */
+  occupy(low: number, high: number, now: number): Segment | undefined {
+    const segment = this.#roomFor(high, now)
+    if (segment === undefined) return undefined
+    this.placed = ~segment.find(low, high)
+    segment.occupy(this.placed, low, high)
+    this.keys++
+    return segment
+  }
+
+  #roomFor(high: number, now: number): Segment | undefined {
+    const segment = this.segment(high)
+    if (segment.roomy) return segment
+    if (segment.size <= SPLIT_ABOVE) {
+      const dropped = segment.rebuild(now, 1 + (segment.capacity >> 3))
+      if (dropped < 0) return undefined
+      this.keys -= dropped
+      return segment
+    }
+    this.#split(high, now)
+    return this.#roomFor(high, now)
+  }
+
+  #split(high: number, now: number): void {
+    const segment = this.segment(high)
+    const bit = 2 ** segment.depth
+    if (bit === this.#directory.length) this.#directory = [...this.#directory, ...this.#directory]
+    // Half of the keys each, and room for half as many more.
+    const capacity = Math.ceil(segment.size * 0.75)
+    const zero = new Segment(this.layout, this.#budget, capacity)
+    const one = new Segment(this.layout, this.#budget, capacity)
+    zero.depth = one.depth = segment.depth + 1
+    segment.deal(zero, one, bit, now)
+    for (let i = high & (bit - 1); i < this.#directory.length; i += bit) this.#directory[i] = (i & bit) === 0 ? zero : one
+    this.keys += zero.size + one.size - segment.size
+    segment.release()
+  }
+
+  /** Whether this index is the first of those that name its segment. */
+  #owns(index: number): boolean {
+    return index < 2 ** (this.#directory[index] as Segment).depth
   }
 
   /** The overflow places; place `n` is at `n × stride`. */
@@ -61,20 +102,18 @@ export class Table {
     return this.#overflow !== undefined
   }
 
-  /** Sweeps the next segment. Tells how many entries it dropped. */
-  sweepNext(now: number): number {
+  /** Sweeps the next segment. */
+  sweepNext(now: number): void {
     const index = this.#cursor
-    this.#cursor = (index + 1) & this.#mask
+    this.#cursor = (index + 1) & (this.#directory.length - 1)
     if (index === 0) this.#dropOverflow(now)
-    const segment = this.#segments[index]
-    if (segment === undefined) return 0
-    const before = segment.size
-    segment.rebuild(now, 0)
-    if (segment.size === 0) {
-      segment.release()
-      this.#segments[index] = undefined
+    if (!this.#owns(index)) return
+    this.keys -= (this.#directory[index] as Segment).rebuild(now, 0)
+    // An empty table starts anew, small.
+    if (this.#cursor === 0 && this.#directory.length > 1 && this.keys === 0) {
+      this.#releaseSegments()
+      this.#directory = [new Segment(this.layout, this.#budget)]
     }
-    return before - segment.size
   }
 
   /** Whether the last sweep was of the last segment. */
@@ -83,7 +122,11 @@ export class Table {
   }
 
   get segmentCount(): number {
-    return this.#segments.length
+    return this.#directory.length
+  }
+
+  #releaseSegments(): void {
+    for (let i = 0; i < this.#directory.length; i++) if (this.#owns(i)) (this.#directory[i] as Segment).release()
   }
 
   #dropOverflow(now: number): void {
@@ -94,10 +137,9 @@ export class Table {
     this.#overflow = undefined
   }
 
-  /** Gives up all memory. */
+  /** Gives up all memory. The table is not used again. */
   release(): void {
-    for (const segment of this.#segments) segment?.release()
-    this.#segments.fill(undefined)
+    this.#releaseSegments()
     this.#overflow = undefined
   }
 }
