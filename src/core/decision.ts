@@ -117,6 +117,11 @@ export class Decision {
     this.#detail = detail
   }
 
+  /** The policy and the limits that were asked. */
+  get asked(): Asked {
+    return this.#asked
+  }
+
   get kind(): DecisionKind {
     return this.#verdict.kind
   }

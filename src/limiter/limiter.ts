@@ -31,7 +31,7 @@ export interface RefundOptions {
   readonly cost?: number
   /** The decision that is given back. With it, nothing returns that its window has already forgotten. */
   readonly of?: Decision
-  /** The rate of the refunded call, where it had one of its own. */
+  /** Without `of`: the rate of the refunded call, where it had one of its own. */
   readonly rate?: RateInput
 }
 
@@ -140,11 +140,12 @@ class StoreLimiter<S extends Store, Subject> {
 
   refund(key: string, options: RefundOptions = {}): MaybePromise<void> {
     checkKey(key)
-    const cost = this.#checkedCost(options.cost ?? options.of?.cost ?? 1)
-    const set = options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate)
+    const { of } = options
+    const cost = this.#checkedCost(options.cost ?? of?.cost ?? 1)
+    if (of === undefined) return this.#giveBack(options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate), key, cost)
     // An exempt or refused call was not charged.
-    if (options.of !== undefined && options.of.kind !== 'granted' && !(this.#mode === 'charge' && options.of.reason === 'limit')) return
-    return andThen(this.store.take(set, key, cost, 'refund', options.of?.now), () => undefined)
+    const charged = of.kind === 'granted' || (this.#mode === 'charge' && of.reason === 'limit' && of.source !== 'none')
+    return charged ? this.#giveBack(of.asked as LimitSet, key, cost, of.now) : undefined
   }
 
   reset(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
@@ -165,6 +166,10 @@ class StoreLimiter<S extends Store, Subject> {
 
   limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined {
     return this.#setFor(key, options)
+  }
+
+  #giveBack(set: LimitSet, key: string, cost: number, takenAt?: number): MaybePromise<void> {
+    return andThen(this.store.take(set, key, cost, 'refund', takenAt), () => undefined)
   }
 
   #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {
