@@ -30,6 +30,7 @@ export const bucketLaw: CellLaw = {
     const back = cost * limit.unit - drained
     if (back <= 0) return
     const level = bucketLevel(cells, at, limit, now)
+    if (level === 0) return
     cells[at] = bucketStamp(cells[at] as number, limit, now)
     cells[at + 1] = back >= level ? 0 : level - back
   },

@@ -125,11 +125,11 @@ export function slidingRefund(entries: Entries, limit: Limit, cost: number, take
 /** Writes what explains a decision about settled entries into four numbers of `out`. */
 export function slidingRead(entries: Entries, limit: Limit, cost: number, now: number, out: Float64Array, to: number): void {
   const total = slidingTotal(entries)
-  const start = subWindowStart(limit, now)
-  out[to] = entries.length === 0 ? start : (entries[entries.length - 2] as number)
+  const newest = entries.length === 0 ? subWindowStart(limit, now) : (entries[entries.length - 2] as number)
+  out[to] = newest
   out[to + 1] = total
-  out[to + 2] = entries.length === 0 ? start : (entries[0] as number)
-  out[to + 3] = start
+  out[to + 2] = entries.length === 0 ? newest : (entries[0] as number)
+  out[to + 3] = newest
   // The entry whose leaving makes room for the cost.
   let over = total + cost - limit.amount
   for (let i = 0; i < entries.length && over > 0; i += 2) {

@@ -15,8 +15,8 @@ export type DecisionKind = 'granted' | 'refused' | 'exempt' | 'degraded'
  */
 export type Source = 'primary' | `fallback:${string}` | 'local' | 'lease' | 'shared' | 'open' | 'closed' | 'none'
 
-/** Why a request was refused: a `limit`, a `cost` no limit could ever grant, a `ban`, or a deny `list`. */
-export type Reason = 'limit' | 'cost' | 'ban' | 'list'
+/** Why a request was refused: a `limit`, a `cost` no limit could ever grant, a `ban`, a deny `list`, or the lack of a `key`. */
+export type Reason = 'limit' | 'cost' | 'ban' | 'list' | 'key'
 
 /** How one limit stands after a decision. */
 export interface Standing {
@@ -144,9 +144,14 @@ export class Decision {
     return this.#asked.limits
   }
 
+  /** The limit the headline figures are of; undefined for an exempt request. */
+  get tightest(): Limit | undefined {
+    return this.#detail === undefined ? this.#asked.limits[0] : this.#detail.tightest
+  }
+
   /** N of the tightest limit; Infinity for an exempt request. */
   get limit(): number {
-    return this.#tightest?.amount ?? Infinity
+    return this.tightest?.amount ?? Infinity
   }
 
   /** Epoch ms at which the tightest limit is whole again if nothing more is spent. */
@@ -196,9 +201,5 @@ export class Decision {
   /** What `console.log` shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): Record<string, unknown> {
     return this.toJSON()
-  }
-
-  get #tightest(): Limit | undefined {
-    return this.#detail === undefined ? this.#asked.limits[0] : this.#detail.tightest
   }
 }

@@ -1,4 +1,4 @@
-// How the limits of a set lie in a table's place, and the law each of them runs.
+// How the limits of a set lie in a slot, and the law each of them runs.
 // Next: memory-store.ts, which walks it.
 
 import { bucketLaw } from '../../algorithms/bucket.ts'
@@ -6,7 +6,7 @@ import type { CellLaw } from '../../algorithms/law.ts'
 import { fixedLaw } from '../../algorithms/window.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
-import type { Layout, Segment } from './segment.ts'
+import type { Layout, Slots } from './slots.ts'
 import { SLIDING_CHAIN, SLIDING_WORDS, idle } from './sliding-chain.ts'
 
 const CELL_WORDS = 2
@@ -20,7 +20,7 @@ export function cellLaw(limit: Limit): CellLaw {
 export class LimitLayout implements Layout {
   readonly stride: number
   readonly chains: readonly number[]
-  /** First word of each limit's state, counted from the place's. */
+  /** First word of each limit's state, counted from the slot's. */
   readonly offsets: readonly number[]
   #set: LimitSet
   /** The slowest refill each limit has been asked with: what is idle must be so under all of them. */
@@ -51,15 +51,15 @@ export class LimitLayout implements Layout {
     }
   }
 
-  idle(segment: Segment, place: number, now: number): boolean {
+  idle(slots: Slots, slot: number, now: number): boolean {
     const { limits } = this.#set
     for (let i = 0; i < limits.length; i++) {
       const limit = limits[i] as Limit
-      const at = place + (this.offsets[i] as number)
+      const at = slot + (this.offsets[i] as number)
       const done =
         limit.kind === 'sliding'
-          ? idle(segment, at, limit, now)
-          : cellLaw(limit).idle(segment.words, at, limit, this.#drains[i] as number, now)
+          ? idle(slots, at, limit, now)
+          : cellLaw(limit).idle(slots.words, at, limit, this.#drains[i] as number, now)
       if (!done) return false
     }
     return true

@@ -1,6 +1,6 @@
 // The memory store: synchronous, bounded, flood-safe. It runs the laws over tables of fingerprints; no key is kept as text.
 // Promises: never more than `memoryMaxKeys` counters and `memoryMaxBytes` bytes; a counter that still matters is never
-// evicted, past the bound new keys share overflow counters; no timer per key or hit. Next: table.ts, segment.ts.
+// evicted, past the bound new keys share overflow counters; no timer per key or hit. Next: table.ts, slots.ts.
 
 import { bannedForMs, strike } from '../../algorithms/ban.ts'
 import { bucketLaw } from '../../algorithms/bucket.ts'
@@ -14,7 +14,7 @@ import type { Limit } from '../../core/limit.ts'
 import { type Mode, READING_WIDTH, type State, type SyncStore, type Taken } from '../store.ts'
 import { Fingerprint } from './fingerprint.ts'
 import { LimitLayout, cellLaw } from './layout.ts'
-import type { Budget, Layout, Segment } from './segment.ts'
+import type { Budget, Layout, Slots } from './slots.ts'
 import * as chain from './sliding-chain.ts'
 import { Table } from './table.ts'
 
@@ -40,10 +40,10 @@ export interface MemoryStore extends SyncStore {
 }
 
 const DEFAULTS = { memoryMaxKeys: 10_000, memoryMaxBytes: 256 * 1024 * 1024, sweepIntervalMs: 1000 } as const
-/** Segments swept per tick of the timer: about a thousand places each. */
-const SEGMENTS_PER_TICK = 8
-/** When full, one segment is looked through for room per so many new keys: a flood pays O(1) for each. */
-const NEW_KEYS_PER_SWEEP = 64
+/** Slots looked at per tick of the timer: well under a millisecond of work. */
+const SWEPT_PER_TICK = 16_384
+/** Slots looked at for room per new key when the store is full: a flood pays the same for each. */
+const SWEPT_PER_NEW_KEY = 32
 
 /**
  * Counters in this process's memory: exact, synchronous, gone when the process ends.
@@ -57,7 +57,7 @@ const BAN_LAYOUT: Layout = {
   stride: 4,
   chains: [],
   // Third word: the instant at which the strikes are forgotten too.
-  idle: (segment, place, now) => now >= (segment.words[place + 3] as number),
+  idle: (slots, at, now) => now >= (slots.words[at + 3] as number),
 }
 
 const COMMITS: Readonly<Record<Mode, Commit>> = { take: CHARGE_IF_FITS, charge: CHARGE, peek: LOOK, refund: LOOK }
@@ -76,13 +76,12 @@ class Memory implements MemoryStore {
   #size = 0
   /** Whether there may be a ban; false keeps decisions from looking. */
   #anyBans = false
-  #sinceSweep = 0
   #sweepAt = 0
   #timer: ReturnType<typeof setInterval> | undefined
   #closed = false
   /** Where the last lookup landed; fields, so that the hot path returns no object. */
-  #segment: Segment | undefined
-  #place = 0
+  #slots: Slots | undefined
+  #at = 0
   #shared = false
 
   constructor(options: Required<MemoryStoreOptions>) {
@@ -90,7 +89,7 @@ class Memory implements MemoryStore {
     this.#maxKeys = options.memoryMaxKeys
     this.#budget = { bytes: 0, maxBytes: options.memoryMaxBytes }
     this.#sweepIntervalMs = options.sweepIntervalMs
-    this.#taken = { granted: false, now: 0, readings: new Float64Array(READING_WIDTH), bannedForMs: 0, source: 'primary' }
+    this.#taken = { granted: false, now: 0, readings: new Float64Array(MAX_LIMITS * READING_WIDTH), bannedForMs: 0, source: 'primary' }
   }
 
   get size(): number {
@@ -108,25 +107,25 @@ class Memory implements MemoryStore {
     layout.use(set)
     this.#fingerprint.of(identity)
     this.#locate(table, mode === 'take' || mode === 'charge', now)
-    const segment = this.#segment as Segment
+    const slots = this.#slots as Slots
     const taken = this.#taken
     taken.now = now
     taken.source = this.#shared ? 'shared' : 'primary'
     taken.bannedForMs = this.#anyBans ? this.#bannedForMs(set, now) : 0
     const commit = taken.bannedForMs > 0 ? LOOK : COMMITS[mode]
     if (set.limits.length === 1) {
-      const at = this.#place + 1
-      if (mode === 'refund') this.#refund(segment, at, set.limits[0], cost, now, takenAt)
-      taken.granted = this.#takeOne(segment, at, set.limits[0], cost, now, commit, 0) && taken.bannedForMs === 0
+      const at = this.#at + 1
+      if (mode === 'refund') this.#refund(slots, at, set.limits[0], cost, now, takenAt)
+      taken.granted = this.#takeOne(slots, at, set.limits[0], cost, now, commit, 0) && taken.bannedForMs === 0
     } else {
-      taken.granted = this.#takeAll(segment, layout.offsets, set, cost, now, mode, commit, takenAt) && taken.bannedForMs === 0
+      taken.granted = this.#takeAll(slots, layout.offsets, set, cost, now, mode, commit, takenAt) && taken.bannedForMs === 0
     }
     return taken
   }
 
   /** All limits of a set: looked at first, then charged if that is to be. */
   #takeAll(
-    segment: Segment,
+    slots: Slots,
     offsets: readonly number[],
     set: LimitSet,
     cost: number,
@@ -136,25 +135,22 @@ class Memory implements MemoryStore {
     takenAt: number | undefined,
   ): boolean {
     const { limits } = set
-    if (this.#taken.readings.length < limits.length * READING_WIDTH) {
-      this.#taken.readings = new Float64Array(MAX_LIMITS * READING_WIDTH)
-    }
     let fits = true
     for (let i = 0; i < limits.length; i++) {
-      const at = this.#place + (offsets[i] as number)
-      if (mode === 'refund') this.#refund(segment, at, limits[i] as Limit, cost, now, takenAt)
-      if (!this.#takeOne(segment, at, limits[i] as Limit, cost, now, LOOK, i * READING_WIDTH, commit)) fits = false
+      const at = this.#at + (offsets[i] as number)
+      if (mode === 'refund') this.#refund(slots, at, limits[i] as Limit, cost, now, takenAt)
+      if (!this.#takeOne(slots, at, limits[i] as Limit, cost, now, LOOK, i * READING_WIDTH, commit)) fits = false
     }
     if (fits ? commit === LOOK : commit !== CHARGE) return fits
     for (let i = 0; i < limits.length; i++) {
-      this.#takeOne(segment, this.#place + (offsets[i] as number), limits[i] as Limit, cost, now, CHARGE, i * READING_WIDTH)
+      this.#takeOne(slots, this.#at + (offsets[i] as number), limits[i] as Limit, cost, now, CHARGE, i * READING_WIDTH)
     }
     return fits
   }
 
   /** One limit. `heals` other than LOOK also mends a state from the impossible future. */
   #takeOne(
-    segment: Segment,
+    slots: Slots,
     at: number,
     limit: Limit,
     cost: number,
@@ -164,30 +160,22 @@ class Memory implements MemoryStore {
     heals: Commit = commit,
   ): boolean {
     const { readings } = this.#taken
-    if (limit.kind === 'sliding') {
-      chain.settle(segment, at, limit, now)
-      if (heals !== LOOK) chain.heal(segment, at, limit, now)
-      const fits = chain.fits(segment, at, limit, cost)
-      if (fits ? commit !== LOOK : commit === CHARGE) chain.pour(segment, at, limit, cost, now)
-      chain.read(segment, at, limit, cost, now, readings, to)
-      return fits
-    }
+    if (limit.kind === 'sliding') return chain.take(slots, at, limit, cost, now, commit, heals !== LOOK, readings, to)
     const law = limit.kind === 'bucket' ? bucketLaw : fixedLaw
-    if (heals !== LOOK && (segment.words[at] as number) > now) law.heal(segment.words, at, limit, now)
-    return law.take(segment.words, at, limit, cost, now, commit, readings, to)
+    if (heals !== LOOK && (slots.words[at] as number) > now) law.heal(slots.words, at, limit, now)
+    return law.take(slots.words, at, limit, cost, now, commit, readings, to)
   }
 
-  #refund(segment: Segment, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
-    if (limit.kind === 'sliding') {
-      chain.settle(segment, at, limit, now)
-      chain.refund(segment, at, limit, cost, takenAt)
-    } else {
-      cellLaw(limit).refund(segment.words, at, limit, cost, now, takenAt)
-    }
+  #refund(slots: Slots, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
+    if (limit.kind === 'sliding') chain.refund(slots, at, limit, cost, now, takenAt)
+    else cellLaw(limit).refund(slots.words, at, limit, cost, now, takenAt)
   }
 
   reset(set: LimitSet, identity: string): void {
-    this.#clear(this.#tables[set.scopeId], identity)
+    const table = this.#tables[set.scopeId]
+    const before = table?.keys ?? 0
+    this.#clear(table, identity)
+    this.#size += (table?.keys ?? 0) - before
     this.unban(set, identity)
   }
 
@@ -196,18 +184,17 @@ class Memory implements MemoryStore {
     const table = this.#bans[set.scopeId] ?? (this.#bans[set.scopeId] = new Table(BAN_LAYOUT, this.#budget))
     this.#fingerprint.of(identity)
     const { low, high } = this.#fingerprint
-    let segment: Segment | undefined = table.segment(high)
-    let place = segment.find(low, high)
-    if (place < 0) {
-      if (table.keys >= this.#maxKeys) table.sweepNext(now)
+    let at = table.find(low, high)
+    if (at < 0) {
+      if (table.keys >= this.#maxKeys) table.sweep(SWEPT_PER_TICK, now)
       if (table.keys >= this.#maxKeys) throw new StoreError(this.name, `already holds ${this.#maxKeys} bans (memoryMaxKeys)`)
-      segment = table.occupy(low, high, now)
-      if (segment === undefined) throw new StoreError(this.name, 'has no memory left for a ban (memoryMaxBytes)')
-      place = table.placed
+      if (!table.occupy(low, high, now)) throw new StoreError(this.name, 'has no memory left for a ban (memoryMaxBytes)')
+      at = table.placed
       this.#anyBans = true
     }
-    const lastsMs = strike(segment.words, place + 1, terms, now)
-    segment.words[place + 3] = now + lastsMs + terms.forgetAfterMs
+    const { words } = table.slots
+    const lastsMs = strike(words, at + 1, terms, now)
+    words[at + 3] = now + lastsMs + terms.forgetAfterMs
     this.#startSweeping()
     return lastsMs
   }
@@ -222,14 +209,13 @@ class Memory implements MemoryStore {
     const now = this.clock.now()
     this.#fingerprint.of(identity)
     this.#locate(table, false, now)
-    const segment = this.#segment as Segment
-    if (table.layout.idle(segment, this.#place, now)) return undefined
+    const slots = this.#slots as Slots
+    if (table.layout.idle(slots, this.#at, now)) return undefined
     const { offsets } = table.layout as LimitLayout
     return set.limits.map((limit, i) => {
-      const at = this.#place + (offsets[i] as number)
-      if (limit.kind !== 'sliding') return segment.words[at] === ABSENT ? [] : [...segment.words.subarray(at, at + 2)]
-      chain.settle(segment, at, limit, now)
-      return chain.entriesOf(segment, at, limit)
+      const at = this.#at + (offsets[i] as number)
+      if (limit.kind !== 'sliding') return slots.words[at] === ABSENT ? [] : [...slots.words.subarray(at, at + 2)]
+      return chain.entriesOf(slots, at, limit, now)
     })
   }
 
@@ -241,8 +227,8 @@ class Memory implements MemoryStore {
   sweep(): number {
     const now = this.clock.now()
     const before = this.#size
-    for (const table of this.#tables) for (let n = table?.segmentCount ?? 0; n > 0; n--) this.#sweepTable(table as Table, now)
-    for (const table of this.#bans) for (let n = table?.segmentCount ?? 0; n > 0; n--) (table as Table).sweepNext(now)
+    for (const table of this.#tables) if (table !== undefined) this.#sweepTable(table, Infinity, now)
+    for (const table of this.#bans) table?.sweep(Infinity, now)
     return before - this.#size
   }
 
@@ -262,69 +248,60 @@ class Memory implements MemoryStore {
     return (this.#tables[set.scopeId] = new Table(new LimitLayout(set), this.#budget))
   }
 
-  /** Finds the place of the fingerprint: its own, a new one where that is wanted, a shared one, or the blank one. */
+  /** Finds the slot of the fingerprint: its own, a new one where that is wanted, a shared one, or the one that holds nothing. */
   #locate(table: Table, make: boolean, now: number): void {
-    const { low, high } = this.#fingerprint
-    const segment = table.segment(high)
-    const place = segment.find(low, high)
+    const at = table.find(this.#fingerprint.low, this.#fingerprint.high)
     this.#shared = false
-    if (place >= 0) {
-      this.#segment = segment
-      this.#place = place
-    } else if (make) {
+    this.#slots = table.slots
+    this.#at = at
+    if (at >= 0) return
+    if (make) {
       this.#make(table, now)
     } else if (table.overflowing) {
       this.#share(table)
     } else {
-      this.#segment = table.blank
-      this.#place = 0
+      this.#slots = table.nothing
+      this.#at = 0
     }
   }
 
   #make(table: Table, now: number): void {
     const { low, high } = this.#fingerprint
-    if (this.#size >= this.#maxKeys) this.#makeRoom(now)
+    if (this.#size >= this.#maxKeys) this.#sweepSome(SWEPT_PER_NEW_KEY, now)
     const before = table.keys
-    const segment = this.#size < this.#maxKeys ? table.occupy(low, high, now) : undefined
+    const made = this.#size < this.#maxKeys && table.occupy(low, high, now)
     this.#size += table.keys - before
-    if (segment === undefined) {
+    if (!made) {
       this.#share(table)
       return
     }
-    this.#segment = segment
-    this.#place = table.placed
+    this.#slots = table.slots
+    this.#at = table.placed
     if (table.overflowing) {
-      // The key may have counted in a shared place while there was no room.
+      // The key may have counted in a shared slot while there was no room.
       const from = table.overflow()
-      const at = table.overflowPlace(low)
-      if (!table.layout.idle(from, at, now)) segment.copyState(from, at, table.placed)
+      const at = table.overflowSlot(low)
+      if (!table.layout.idle(from, at, now)) table.slots.copyState(from, at, table.placed)
     }
     this.#startSweeping()
   }
 
   #share(table: Table): void {
-    this.#segment = table.overflow()
-    this.#place = table.overflowPlace(this.#fingerprint.low)
+    this.#slots = table.overflow()
+    this.#at = table.overflowSlot(this.#fingerprint.low)
     this.#shared = true
   }
 
-  /** Looks for expired entries, a segment at a time, and not for every key of a flood. */
-  #makeRoom(now: number): void {
-    if (this.#sinceSweep++ % NEW_KEYS_PER_SWEEP !== 0) return
-    this.#sweepSome(1, now)
+  /** Sweeps on where the last sweep ended, one table after the other. */
+  #sweepSome(count: number, now: number): void {
+    const table = this.#tables[this.#sweepAt]
+    if (table !== undefined) this.#sweepTable(table, count, now)
+    if (table === undefined || table.swept) this.#nextTable()
   }
 
-  #sweepSome(segments: number, now: number): void {
-    for (let n = 0; n < segments; n++) {
-      const table = this.#tables[this.#sweepAt]
-      if (table !== undefined) this.#sweepTable(table, now)
-      if (table === undefined || table.swept) this.#nextTable()
-    }
-  }
-
-  #sweepTable(table: Table, now: number): void {
+  #sweepTable(table: Table, count: number, now: number): void {
     const before = table.keys
-    table.sweepNext(now)
+    table.sweep(count, now)
     this.#size += table.keys - before
   }
 
@@ -340,10 +317,10 @@ class Memory implements MemoryStore {
     if (this.#timer !== undefined || this.#sweepIntervalMs === false) return
     this.#timer = setInterval(() => {
       const now = this.clock.now()
-      this.#sweepSome(SEGMENTS_PER_TICK, now)
+      this.#sweepSome(SWEPT_PER_TICK, now)
       let bans = 0
       for (const table of this.#bans) {
-        table?.sweepNext(now)
+        table?.sweep(SWEPT_PER_TICK, now)
         bans += table?.keys ?? 0
       }
       this.#anyBans = bans > 0
@@ -357,19 +334,16 @@ class Memory implements MemoryStore {
   }
 
   #bannedForMs(set: LimitSet, now: number): number {
-    const segment = this.#bans[set.scopeId]?.segment(this.#fingerprint.high)
-    if (segment === undefined) return 0
-    const place = segment.find(this.#fingerprint.low, this.#fingerprint.high)
-    return place < 0 ? 0 : bannedForMs(segment.words, place + 1, now)
+    const table = this.#bans[set.scopeId]
+    const at = table === undefined ? -1 : table.find(this.#fingerprint.low, this.#fingerprint.high)
+    return at < 0 ? 0 : bannedForMs((table as Table).slots.words, at + 1, now)
   }
 
-  /** Makes a state absent; the next sweep takes its place back. */
   #clear(table: Table | undefined, identity: string): void {
     if (table === undefined) return
     this.#fingerprint.of(identity)
-    const segment = table.segment(this.#fingerprint.high)
-    const place = segment.find(this.#fingerprint.low, this.#fingerprint.high)
-    if (place >= 0) segment.vacate(place)
+    const at = table.find(this.#fingerprint.low, this.#fingerprint.high)
+    if (at >= 0) table.slots.remove(at)
   }
 }
 

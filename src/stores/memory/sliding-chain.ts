@@ -1,13 +1,13 @@
-// The sliding window over a segment: the newest sub-window in the place itself, older ones in the segment's pool.
+// The sliding window over slots: the newest sub-window in the slot itself, older ones in the slots' pool.
 // A twin of ../../algorithms/window.ts (slidingSettle, slidingPour, slidingRefund, slidingRead) that touches one entry where
 // that one walks a list; the conformance suite holds them equal. Next: table.ts.
 //
-// Words of a place: [newest sub-window's number or −1] [total] [chain reference | count of the newest]
+// Words of a state: [newest sub-window's number or −1] [total] [chain reference | count of the newest]
 
-import { ABSENT } from '../../algorithms/law.ts'
+import { ABSENT, CHARGE, type Commit, LOOK } from '../../algorithms/law.ts'
 import { type Entries, leavesAt, subWindowStart } from '../../algorithms/window.ts'
 import type { Limit } from '../../core/limit.ts'
-import type { Segment } from './segment.ts'
+import type { Slots } from './slots.ts'
 
 /** Words of a state. */
 export const SLIDING_WORDS = 3
@@ -16,69 +16,127 @@ export const SLIDING_CHAIN = 2
 
 const MAX_COUNT = 2 ** 32 - 1
 
-function newestCount(segment: Segment, at: number): number {
-  return (segment.halves[(at + SLIDING_CHAIN) * 2 + 1] as number) >>> 0
+function newestCount(slots: Slots, at: number): number {
+  return (slots.halves[(at + SLIDING_CHAIN) * 2 + 1] as number) >>> 0
 }
 
-function setNewestCount(segment: Segment, at: number, count: number): void {
-  segment.halves[(at + SLIDING_CHAIN) * 2 + 1] = count
+function setNewestCount(slots: Slots, at: number, count: number): void {
+  slots.halves[(at + SLIDING_CHAIN) * 2 + 1] = count
 }
 
-function chainOf(segment: Segment, at: number): number {
-  return segment.halves[(at + SLIDING_CHAIN) * 2] as number
+function chainOf(slots: Slots, at: number): number {
+  return slots.halves[(at + SLIDING_CHAIN) * 2] as number
 }
 
 /** A pool entry keeps the low 32 bits of its number; the newest, never 2^32 away, gives the rest. */
-function tickOf(segment: Segment, at: number, entry: number): number {
-  const newest = segment.words[at] as number
-  return newest - (((newest | 0) - segment.tickLow(entry)) >>> 0)
+function tickOf(slots: Slots, at: number, entry: number): number {
+  const newest = slots.words[at] as number
+  return newest - (((newest | 0) - slots.tickLow(entry)) >>> 0)
 }
 
-function clear(segment: Segment, at: number): void {
-  segment.removeChain(at + SLIDING_CHAIN)
-  segment.words[at] = ABSENT
-  segment.words[at + 1] = 0
+function clear(slots: Slots, at: number): void {
+  slots.removeChain(at + SLIDING_CHAIN)
+  slots.words[at] = ABSENT
+  slots.words[at + 1] = 0
 }
 
-/** Drops what no longer counts. Nothing of it is meaning, so a peek may do it too. */
-export function settle(segment: Segment, at: number, limit: Limit, now: number): void {
-  const newest = segment.words[at] as number
+/**
+ * Whether the cost fits at this instant; charges it as told; and writes what explains the outcome (see explain.ts) into four
+ * numbers of `out`.
+ * @param mends whether what no longer counts may be dropped and what lies in the impossible future brought back; a look may not
+ */
+export function take(
+  slots: Slots,
+  at: number,
+  limit: Limit,
+  cost: number,
+  now: number,
+  commit: Commit,
+  mends: boolean,
+  out: Float64Array,
+  to: number,
+): boolean {
+  if (mends) {
+    settle(slots, at, limit, now)
+    heal(slots, at, limit, now)
+  }
+  const used = usedAt(slots, at, limit, now)
+  const fits = used + cost <= limit.amount
+  const pours = fits ? commit !== LOOK : commit === CHARGE
+  if (pours) pour(slots, at, limit, cost, now)
+  const newest = slots.words[at] as number
+  const start = used === 0 && !pours ? subWindowStart(limit, now) : newest * limit.widthMs
+  out[to] = start
+  out[to + 1] = pours ? used + cost : used
+  out[to + 2] = start
+  out[to + 3] = start
+  const chain = chainOf(slots, at)
+  if (chain !== 0) readChain(slots, at, limit, (out[to + 1] as number) + cost - limit.amount, now, out, to)
+  return fits
+}
+
+/** The oldest that counts, and the entry whose leaving makes room for what is over. */
+function readChain(slots: Slots, at: number, limit: Limit, over: number, now: number, out: Float64Array, to: number): void {
+  const chain = chainOf(slots, at)
+  let entry = chain
+  let oldest = true
+  do {
+    entry = slots.next(entry)
+    const start = tickOf(slots, at, entry) * limit.widthMs
+    if (now >= leavesAt(limit, start)) continue
+    if (oldest) out[to + 2] = start
+    oldest = false
+    if (over <= 0) return
+    over -= slots.count(entry)
+    if (over <= 0) out[to + 3] = start
+  } while (entry !== chain)
+}
+
+/** What counts at this instant, whether or not the rest has been dropped. */
+function usedAt(slots: Slots, at: number, limit: Limit, now: number): number {
+  if (idle(slots, at, limit, now)) return 0
+  let used = slots.words[at + 1] as number
+  const chain = chainOf(slots, at)
+  if (chain === 0) return used
+  let entry = chain
+  do {
+    entry = slots.next(entry)
+    if (now < leavesAt(limit, tickOf(slots, at, entry) * limit.widthMs)) return used
+    used -= slots.count(entry)
+  } while (entry !== chain)
+  return used
+}
+
+/** Drops what no longer counts. */
+function settle(slots: Slots, at: number, limit: Limit, now: number): void {
+  const newest = slots.words[at] as number
   if (newest === ABSENT) return
   if (now >= leavesAt(limit, newest * limit.widthMs)) {
-    clear(segment, at)
+    clear(slots, at)
     return
   }
-  let chain = chainOf(segment, at)
+  let chain = chainOf(slots, at)
   while (chain !== 0) {
-    const oldest = segment.next(chain)
-    if (now < leavesAt(limit, tickOf(segment, at, oldest) * limit.widthMs)) return
-    segment.words[at + 1] = (segment.words[at + 1] as number) - segment.count(oldest)
-    segment.removeNext(at + SLIDING_CHAIN, chain)
-    chain = chainOf(segment, at)
+    const oldest = slots.next(chain)
+    if (now < leavesAt(limit, tickOf(slots, at, oldest) * limit.widthMs)) return
+    slots.words[at + 1] = (slots.words[at + 1] as number) - slots.count(oldest)
+    slots.removeNext(at + SLIDING_CHAIN, chain)
+    chain = chainOf(slots, at)
   }
 }
 
-/** Brings entries from the impossible future back to now, keeping what was consumed. True if it had to. */
-export function heal(segment: Segment, at: number, limit: Limit, now: number): boolean {
-  const newest = segment.words[at] as number
-  if (newest === ABSENT || newest * limit.widthMs - now <= limit.periodMs) return false
-  const total = segment.words[at + 1] as number
-  clear(segment, at)
-  pour(segment, at, limit, total, now)
-  return true
-}
-
-export function fits(segment: Segment, at: number, limit: Limit, cost: number): boolean {
-  return total(segment, at) + cost <= limit.amount
-}
-
-function total(segment: Segment, at: number): number {
-  return segment.words[at] === ABSENT ? 0 : (segment.words[at + 1] as number)
+/** Brings entries from the impossible future back to now, keeping what was consumed. */
+function heal(slots: Slots, at: number, limit: Limit, now: number): void {
+  const newest = slots.words[at] as number
+  if (newest === ABSENT || newest * limit.widthMs - now <= limit.periodMs) return
+  const total = slots.words[at + 1] as number
+  clear(slots, at)
+  pour(slots, at, limit, total, now)
 }
 
 /** Charges a settled state. */
-export function pour(segment: Segment, at: number, limit: Limit, cost: number, now: number): void {
-  const words = segment.words
+function pour(slots: Slots, at: number, limit: Limit, cost: number, now: number): void {
+  const words = slots.words
   const tick = subWindowStart(limit, now) / limit.widthMs
   const newest = words[at] as number
   let count = cost
@@ -89,117 +147,96 @@ export function pour(segment: Segment, at: number, limit: Limit, cost: number, n
     words[at + 1] = (words[at + 1] as number) + cost
     if (tick > newest) {
       // Past the bound on bytes the newest entry moves on with the new one: it counts longer, never shorter.
-      if (!segment.append(at + SLIDING_CHAIN, newest | 0, newestCount(segment, at))) count += newestCount(segment, at)
+      if (!slots.append(at + SLIDING_CHAIN, newest | 0, newestCount(slots, at))) count += newestCount(slots, at)
       words[at] = tick
     } else {
       // While the clock is behind the newest entry, it stands still there.
-      count += newestCount(segment, at)
+      count += newestCount(slots, at)
     }
   }
   // Counts are 32 bits wide; what is over lies in further entries of the same sub-window.
-  while (count > MAX_COUNT && segment.append(at + SLIDING_CHAIN, (words[at] as number) | 0, MAX_COUNT)) count -= MAX_COUNT
-  setNewestCount(segment, at, Math.min(count, MAX_COUNT))
+  while (count > MAX_COUNT && slots.append(at + SLIDING_CHAIN, (words[at] as number) | 0, MAX_COUNT)) count -= MAX_COUNT
+  setNewestCount(slots, at, Math.min(count, MAX_COUNT))
 }
 
 /** Gives back from the sub-window of the charge, or, where that is not known, from the oldest: they leave first anyway. */
-export function refund(segment: Segment, at: number, limit: Limit, cost: number, takenAt: number | undefined): void {
-  const newest = segment.words[at] as number
+export function refund(slots: Slots, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
+  settle(slots, at, limit, now)
+  heal(slots, at, limit, now)
+  const newest = slots.words[at] as number
   if (newest === ABSENT) return
   const tick = takenAt === undefined ? undefined : subWindowStart(limit, takenAt) / limit.widthMs
   const word = at + SLIDING_CHAIN
   let left = cost
-  let before = chainOf(segment, at)
-  for (let steps = lengthOf(segment, before); steps > 0 && left > 0; steps--) {
-    const entry = segment.next(before)
-    if (tick !== undefined && tickOf(segment, at, entry) !== tick) {
+  let before = chainOf(slots, at)
+  for (let steps = lengthOf(slots, before); steps > 0 && left > 0; steps--) {
+    const entry = slots.next(before)
+    if (tick !== undefined && tickOf(slots, at, entry) !== tick) {
       before = entry
       continue
     }
-    const given = Math.min(left, segment.count(entry))
+    const given = Math.min(left, slots.count(entry))
     left -= given
-    segment.words[at + 1] = (segment.words[at + 1] as number) - given
-    if (given < segment.count(entry)) segment.setCount(entry, segment.count(entry) - given)
-    else segment.removeNext(word, before)
+    slots.words[at + 1] = (slots.words[at + 1] as number) - given
+    if (given < slots.count(entry)) slots.setCount(entry, slots.count(entry) - given)
+    else slots.removeNext(word, before)
   }
   if (left > 0 && (tick === undefined || tick === newest)) {
-    const given = Math.min(left, newestCount(segment, at))
-    segment.words[at + 1] = (segment.words[at + 1] as number) - given
-    setNewestCount(segment, at, newestCount(segment, at) - given)
+    const given = Math.min(left, newestCount(slots, at))
+    slots.words[at + 1] = (slots.words[at + 1] as number) - given
+    setNewestCount(slots, at, newestCount(slots, at) - given)
   }
-  promote(segment, at)
+  promote(slots, at)
 }
 
 /** An emptied newest entry is replaced by the youngest of the chain, so that what is left says when it leaves. */
-function promote(segment: Segment, at: number): void {
-  while (newestCount(segment, at) === 0) {
-    const youngest = chainOf(segment, at)
+function promote(slots: Slots, at: number): void {
+  while (newestCount(slots, at) === 0) {
+    const youngest = chainOf(slots, at)
     if (youngest === 0) {
-      clear(segment, at)
+      clear(slots, at)
       return
     }
-    const tick = tickOf(segment, at, youngest)
-    const count = segment.count(youngest)
+    const tick = tickOf(slots, at, youngest)
+    const count = slots.count(youngest)
     let before = youngest
-    while (segment.next(before) !== youngest) before = segment.next(before)
-    segment.removeNext(at + SLIDING_CHAIN, before)
-    segment.words[at] = tick
-    setNewestCount(segment, at, count)
+    while (slots.next(before) !== youngest) before = slots.next(before)
+    slots.removeNext(at + SLIDING_CHAIN, before)
+    slots.words[at] = tick
+    setNewestCount(slots, at, count)
   }
 }
 
-function lengthOf(segment: Segment, chain: number): number {
+function lengthOf(slots: Slots, chain: number): number {
   if (chain === 0) return 0
   let length = 1
-  for (let entry = segment.next(chain); entry !== chain; entry = segment.next(entry)) length++
+  for (let entry = slots.next(chain); entry !== chain; entry = slots.next(entry)) length++
   return length
 }
 
 /** Whether nothing counts any more. */
-export function idle(segment: Segment, at: number, limit: Limit, now: number): boolean {
-  const newest = segment.words[at] as number
+export function idle(slots: Slots, at: number, limit: Limit, now: number): boolean {
+  const newest = slots.words[at] as number
   return newest === ABSENT || now >= leavesAt(limit, newest * limit.widthMs)
 }
 
-/** Writes what explains a decision about a settled state into four numbers of `out`. */
-export function read(segment: Segment, at: number, limit: Limit, cost: number, now: number, out: Float64Array, to: number): void {
-  const newest = segment.words[at] as number
-  const used = total(segment, at)
-  const start = newest === ABSENT ? subWindowStart(limit, now) : newest * limit.widthMs
-  const chain = chainOf(segment, at)
-  out[to] = start
-  out[to + 1] = used
-  out[to + 2] = chain === 0 ? start : tickOf(segment, at, segment.next(chain)) * limit.widthMs
-  out[to + 3] = start
-  let over = used + cost - limit.amount
-  if (over <= 0 || chain === 0) return
-  // The entry whose leaving makes room for the cost.
-  let entry = chain
-  do {
-    entry = segment.next(entry)
-    over -= segment.count(entry)
-    if (over <= 0) {
-      out[to + 3] = tickOf(segment, at, entry) * limit.widthMs
-      return
-    }
-  } while (entry !== chain)
-}
-
-/** The settled state in its canonical form. */
-export function entriesOf(segment: Segment, at: number, limit: Limit): Entries {
+/** What counts at this instant, in its canonical form. */
+export function entriesOf(slots: Slots, at: number, limit: Limit, now: number): Entries {
   const entries: Entries = []
-  const newest = segment.words[at] as number
+  const newest = slots.words[at] as number
   if (newest === ABSENT) return entries
   const add = (tick: number, count: number): void => {
     const start = tick * limit.widthMs
+    if (now >= leavesAt(limit, start)) return
     const last = entries.length - 2
     if (last >= 0 && entries[last] === start) entries[last + 1] = (entries[last + 1] as number) + count
     else entries.push(start, count)
   }
-  const chain = chainOf(segment, at)
-  for (let entry = chain, steps = lengthOf(segment, chain); steps > 0; steps--) {
-    entry = segment.next(entry)
-    add(tickOf(segment, at, entry), segment.count(entry))
+  const chain = chainOf(slots, at)
+  for (let entry = chain, steps = lengthOf(slots, chain); steps > 0; steps--) {
+    entry = slots.next(entry)
+    add(tickOf(slots, at, entry), slots.count(entry))
   }
-  add(newest, newestCount(segment, at))
+  add(newest, newestCount(slots, at))
   return entries
 }

@@ -1,145 +1,203 @@
-// One table per scope: segments found by the fingerprint, and, past the store's bound, overflow places that keys share.
-// Promise: a key is in one place only; a key that finds room again takes its overflow place's consumption along, so that
-// no flood gives anyone fresh quota. Next: memory-store.ts.
+// One table per scope: slots that grow and shrink by moving to other slots a few at a time, and, past the store's bound,
+// overflow slots that keys share. Promise: no step touches more than a bounded number of slots; a key is in one place only; a
+// key that finds room again takes its overflow slot's consumption along, so that no flood gives anyone fresh quota.
+// Next: memory-store.ts.
 
-import { type Budget, type Layout, Segment } from './segment.ts'
+import { type Budget, FULLEST, type Layout, Slots } from './slots.ts'
 
-/** Places a table's keys share when the store is full. Each is as strict as for one client. */
-const OVERFLOW_PLACES = 64
-/** A segment with more keys is split in two instead of growing: a rebuild never touches more than about this many. */
-const SPLIT_ABOVE = 768
+/** Slots a table's keys share when the store is full. Each is as strict as for one client. */
+const OVERFLOW_SLOTS = 64
+const SMALLEST = 8
+/** Tables below this many slots double; larger ones grow by a quarter, to stay well filled. */
+const DOUBLING_BELOW = 4096
+/** Slots moved per new key while a table moves: enough to be done long before the new slots are full in their turn. */
+const MOVED_PER_KEY = 24
+/** Slots looked at to learn whether growing is needed. Fingerprints are random, so any will do. */
+const SAMPLED = 256
+/** While there is room, what became idle less than this ago is kept: a busy key is not taken out and put back all the time. */
+const KEPT_IDLE_MS = 1000
 
 export class Table {
   readonly layout: Layout
-  /** Keys held, idle ones included. */
-  keys = 0
-  /** First word of the place that `occupy` took. */
-  placed = 0
+  slots: Slots
   /** Holds an absent state, for questions about keys that are not there. */
-  readonly blank: Segment
+  readonly nothing: Slots
+  /** First word of the slot that `occupy` took. */
+  placed = 0
   readonly #budget: Budget
-  /** Extendible hashing (Fagin and others, 1979): the low bits of the fingerprint's high half name the segment. */
-  #directory: Segment[]
-  #overflow: Segment | undefined
-  #cursor = 0
+  /** Slots that are being left; what is below the cursor has moved. */
+  #old: Slots | undefined
+  #moved = 0
+  #overflow: Slots | undefined
+  #swept = 0
 
   constructor(layout: Layout, budget: Budget) {
     this.layout = layout
     this.#budget = budget
-    this.#directory = [new Segment(layout, budget)]
-    this.blank = new Segment(layout, { bytes: 0, maxBytes: Infinity }, 1)
-    this.blank.words.fill(-1)
-    for (const chain of layout.chains) this.blank.clearChain(chain)
+    this.slots = new Slots(layout, budget, SMALLEST)
+    this.nothing = new Slots(layout, { bytes: 0, maxBytes: Infinity }, 1)
+    this.nothing.blank(0)
   }
 
-  /** The segment that holds, or would hold, a fingerprint. */
-  segment(high: number): Segment {
-    return this.#directory[high & (this.#directory.length - 1)] as Segment
+  /** Keys held, idle ones included. */
+  get keys(): number {
+    return this.slots.size + (this.#old?.size ?? 0)
+  }
+
+  /** First word of a fingerprint's slot, or a negative number where it has none. */
+  find(low: number, high: number): number {
+    const at = this.slots.find(low, high)
+    return at >= 0 || this.#old === undefined ? at : this.#fetch(this.#old, low, high, at)
+  }
+
+  /** A key that is asked for while the table moves, moves at once. */
+  #fetch(old: Slots, low: number, high: number, otherwise: number): number {
+    const at = old.find(low, high)
+    if (at < 0) return otherwise
+    const to = this.slots.admit(old, at)
+    old.remove(at)
+    return to
   }
 
   /**
-   * Takes a place with an absent state for a fingerprint that has none, dropping what is idle around it. The place is left
-   * in `placed`; undefined when it would pass the bound on bytes.
+   * Takes a slot with an absent state for a fingerprint that has none, and leaves it in `placed`. False when the table would
+   * have to grow past the bound on bytes.
    */
-  occupy(low: number, high: number, now: number): Segment | undefined {
-    const segment = this.#roomFor(high, now)
-    if (segment === undefined) return undefined
-    this.placed = ~segment.find(low, high)
-    segment.occupy(this.placed, low, high)
-    this.keys++
-    return segment
+  occupy(low: number, high: number, now: number): boolean {
+    if (this.#old !== undefined) this.#move(MOVED_PER_KEY, now - KEPT_IDLE_MS)
+    const { slots } = this
+    if (slots.size + (this.#old?.size ?? 0) + 1 > slots.capacity * FULLEST && !this.#grow(now)) return false
+    this.placed = ~this.slots.find(low, high)
+    this.slots.occupy(this.placed, low, high)
+    return true
   }
 
-  #roomFor(high: number, now: number): Segment | undefined {
-    const segment = this.segment(high)
-    if (segment.roomy) return segment
-    if (segment.size <= SPLIT_ABOVE) {
-      const dropped = segment.rebuild(now, 1 + (segment.capacity >> 3))
-      if (dropped < 0) return undefined
-      this.keys -= dropped
-      return segment
+  /** Looks at some slots and empties those that are idle; a table that has become sparse moves to fewer slots. */
+  sweep(count: number, now: number): void {
+    if (this.#old !== undefined) {
+      this.#move(count, now)
+      if (count < Infinity) return
     }
-    this.#split(high, now)
-    return this.#roomFor(high, now)
+    const { slots, layout } = this
+    const end = slots.words.length
+    for (let n = 0; n < count; n++) {
+      if (this.#swept >= end) {
+        this.#swept = 0
+        this.#dropOverflow(now)
+        if (slots.capacity > SMALLEST && slots.size < slots.capacity * (FULLEST / 4)) this.#moveTo(fitting(slots.size))
+        return
+      }
+      // What shifts back into an emptied slot is looked at next.
+      if (slots.taken(this.#swept) && layout.idle(slots, this.#swept, now)) slots.remove(this.#swept)
+      else this.#swept += layout.stride
+    }
   }
 
-  #split(high: number, now: number): void {
-    const segment = this.segment(high)
-    const bit = 2 ** segment.depth
-    if (bit === this.#directory.length) this.#directory = [...this.#directory, ...this.#directory]
-    // Half of the keys each, and room for half as many more.
-    const capacity = Math.ceil(segment.size * 0.75)
-    const zero = new Segment(this.layout, this.#budget, capacity)
-    const one = new Segment(this.layout, this.#budget, capacity)
-    zero.depth = one.depth = segment.depth + 1
-    segment.deal(zero, one, bit, now)
-    for (let i = high & (bit - 1); i < this.#directory.length; i += bit) this.#directory[i] = (i & bit) === 0 ? zero : one
-    this.keys += zero.size + one.size - segment.size
-    segment.release()
+  /** Whether the last sweep ended a pass over the table. */
+  get swept(): boolean {
+    return this.#swept === 0
   }
 
-  /** Whether this index is the first of those that name its segment. */
-  #owns(index: number): boolean {
-    return index < 2 ** (this.#directory[index] as Segment).depth
-  }
-
-  /** The overflow places; place `n` is at `n × stride`. */
-  overflow(): Segment {
+  /** The overflow slots; slot `n` is at `n × stride`. */
+  overflow(): Slots {
     if (this.#overflow === undefined) {
-      this.#overflow = new Segment(this.layout, { bytes: 0, maxBytes: Infinity }, OVERFLOW_PLACES)
-      for (let n = 0; n < OVERFLOW_PLACES; n++) this.#overflow.occupy(n * this.layout.stride, 1, 1)
+      this.#overflow = new Slots(this.layout, { bytes: 0, maxBytes: Infinity }, OVERFLOW_SLOTS)
+      for (let n = 0; n < OVERFLOW_SLOTS; n++) this.#overflow.blank(n * this.layout.stride)
     }
     return this.#overflow
   }
 
-  /** First word of the overflow place of a fingerprint. */
-  overflowPlace(low: number): number {
-    return ((low >>> 8) % OVERFLOW_PLACES) * this.layout.stride
+  /** First word of the overflow slot of a fingerprint. */
+  overflowSlot(low: number): number {
+    return ((low >>> 8) % OVERFLOW_SLOTS) * this.layout.stride
   }
 
-  /** Whether any overflow place exists. */
+  /** Whether there are overflow slots. */
   get overflowing(): boolean {
     return this.#overflow !== undefined
   }
 
-  /** Sweeps the next segment. */
-  sweepNext(now: number): void {
-    const index = this.#cursor
-    this.#cursor = (index + 1) & (this.#directory.length - 1)
-    if (index === 0) this.#dropOverflow(now)
-    if (!this.#owns(index)) return
-    this.keys -= (this.#directory[index] as Segment).rebuild(now, 0)
-    // An empty table starts anew, small.
-    if (this.#cursor === 0 && this.#directory.length > 1 && this.keys === 0) {
-      this.#releaseSegments()
-      this.#directory = [new Segment(this.layout, this.#budget)]
+  /** Gives up all memory. The table is not used again. */
+  release(): void {
+    this.slots.release()
+    this.#old?.release()
+    this.#old = undefined
+    this.#overflow = undefined
+  }
+
+  #grow(now: number): boolean {
+    // Never more than two generations: what is still on its way goes first.
+    if (this.#old !== undefined) this.#move(Infinity, now - KEPT_IDLE_MS)
+    const { slots } = this
+    if (slots.size + 1 <= slots.capacity * FULLEST) return true
+    const capacity = this.#mostlyIdle(now - KEPT_IDLE_MS) ? slots.capacity : larger(slots.capacity)
+    if (this.#budget.bytes + capacity * this.layout.stride * 8 > this.#budget.maxBytes) return false
+    this.#moveTo(capacity)
+    this.#move(MOVED_PER_KEY, now - KEPT_IDLE_MS)
+    return true
+  }
+
+  /** Whether a sample says that moving would leave enough room even without growing. */
+  #mostlyIdle(now: number): boolean {
+    const { slots, layout } = this
+    let taken = 0
+    let idle = 0
+    for (let at = 0; at < slots.words.length && taken < SAMPLED; at += layout.stride) {
+      if (!slots.taken(at)) continue
+      taken++
+      if (layout.idle(slots, at, now)) idle++
     }
+    return idle > taken / 4
   }
 
-  /** Whether the last sweep was of the last segment. */
-  get swept(): boolean {
-    return this.#cursor === 0
+  #moveTo(capacity: number): void {
+    this.#old = this.slots
+    this.#moved = 0
+    this.#swept = 0
+    this.slots = new Slots(this.layout, this.#budget, capacity)
   }
 
-  get segmentCount(): number {
-    return this.#directory.length
-  }
-
-  #releaseSegments(): void {
-    for (let i = 0; i < this.#directory.length; i++) if (this.#owns(i)) (this.#directory[i] as Segment).release()
+  /** Moves what lies in the next slots of the old ones, if it is not idle. */
+  #move(count: number, now: number): void {
+    const old = this.#old as Slots
+    const { stride } = this.layout
+    const end = old.words.length
+    for (let n = 0; n < count && this.#moved < end && old.size > 0; n++) {
+      const at = this.#moved
+      if (!old.taken(at)) {
+        this.#moved += stride
+        continue
+      }
+      if (!this.layout.idle(old, at, now)) this.slots.admit(old, at)
+      // Shifting back keeps what has not moved within reach of its home; the slot is looked at again.
+      old.remove(at)
+    }
+    if (old.size > 0 && this.#moved < end) return
+    // What wrapped around the end lies at the beginning.
+    if (old.size > 0) {
+      this.#moved = 0
+      return
+    }
+    old.release()
+    this.#old = undefined
   }
 
   #dropOverflow(now: number): void {
     if (this.#overflow === undefined) return
-    for (let n = 0; n < OVERFLOW_PLACES; n++) {
+    for (let n = 0; n < OVERFLOW_SLOTS; n++) {
       if (!this.layout.idle(this.#overflow, n * this.layout.stride, now)) return
     }
     this.#overflow = undefined
   }
+}
 
-  /** Gives up all memory. The table is not used again. */
-  release(): void {
-    this.#releaseSegments()
-    this.#overflow = undefined
-  }
+function larger(capacity: number): number {
+  return capacity < DOUBLING_BELOW ? capacity * 2 : Math.floor(capacity * 1.25)
+}
+
+/** Slots for so many keys and some to come. */
+function fitting(keys: number): number {
+  let capacity = SMALLEST
+  while (keys * 1.25 > capacity * FULLEST) capacity = larger(capacity)
+  return capacity
 }
