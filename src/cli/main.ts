@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// The command line. Promise: exit code 0 when done, 1 for input that is not right (a message, no stack), 2 for a defect.
+// Next: replay-command.ts, demo-command.ts.
+
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { RateLimitError } from '../core/errors.ts'
+import { addDemo } from './demo-command.ts'
+import { addReplay } from './replay-command.ts'
+
+const { version } = createRequire(import.meta.url)('smart-ratelimit/package.json') as { version: string }
+
+const program = new Command('smart-ratelimit')
+  .description('Rate limiting: see it work, and try limits before you turn them on.')
+  .version(version)
+  .showHelpAfterError('(add --help for what there is)')
+  .addHelpText('after', '\nExit codes: 0 done, 1 wrong input or usage, 2 a defect of this program.\n')
+for (const add of [addDemo, addReplay]) add(program)
+
+// A reader that has seen enough, such as `head`, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 2))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const expected = error instanceof RateLimitError
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`smart-ratelimit: ${message}${expected ? ` (${error.code})` : ''}\n`)
+  if (process.env['DEBUG'] !== undefined) console.error(error)
+  process.exitCode = expected ? 1 : 2
+}

@@ -1,0 +1,123 @@
+// The outcome of a replay, for people and for machines. Promise: what came from the log is escaped already (replay.ts), so
+// nothing of it reaches the terminal as a command. Next: replay-command.ts.
+
+import { styleText } from 'node:util'
+import type { ProposalResult, ReplayResult } from './replay.ts'
+
+const BARS = '▁▂▃▄▅▆▇█'
+const WIDTH = 60
+
+/** The outcome as one plain object for `--json`. */
+export function replayJson(result: ReplayResult): Record<string, unknown> {
+  const proposals = result.proposals.map(({ refusedPerMinute, ...proposal }) => ({
+    ...proposal,
+    refusedShare: proposal.refused / result.requests,
+    clientsRefusedShare: proposal.clientsRefused / result.clients,
+    refusedPerMinute: [...refusedPerMinute].map(([minute, refused]) => ({ at: new Date(minute * 60_000).toISOString(), refused })),
+  }))
+  return { ...result, proposals }
+}
+
+/** The outcome as lines of text. */
+export function replayText(result: ReplayResult, colour: boolean): readonly string[] {
+  const strong = (text: string): string => (colour ? styleText('bold', text) : text)
+  const faint = (text: string): string => (colour ? styleText('dim', text) : text)
+  const lines = [
+    `${count(result.requests)} requests of ${count(result.clients)} clients, ${minuteText(result.from)} to ${minuteText(result.to)} UTC (${duration(result.spanMs)})`,
+  ]
+  if (result.filtered > 0) lines.push(faint(`${count(result.filtered)} more were left out by the filters or had no key`))
+  if (result.outOfOrder > 0) {
+    lines.push(faint(`${count(result.outOfOrder)} were out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`))
+  }
+  if (result.bad > 0) {
+    lines.push(`${count(result.bad)} lines could not be read, such as`)
+    for (const { line, text } of result.badLines) lines.push(faint(`  line ${line}: ${text}`))
+  }
+  lines.push('', ...table(result, strong), '')
+  for (const proposal of result.proposals) lines.push(...details(result, proposal, strong, faint))
+  return lines
+}
+
+function table(result: ReplayResult, strong: (text: string) => string): readonly string[] {
+  const rows = [
+    ['proposal', 'refused', '', 'clients', '', 'worst minute'],
+    ...result.proposals.map((proposal) => [
+      title(proposal),
+      count(proposal.refused),
+      share(proposal.refused, result.requests),
+      count(proposal.clientsRefused),
+      share(proposal.clientsRefused, result.clients),
+      proposal.worstMinute === undefined ? '–' : `${minuteText(proposal.worstMinute.at)} (${count(proposal.worstMinute.refused)})`,
+    ]),
+  ]
+  const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
+  return rows.map((row, i) => {
+    const line = row.map((cell, column) => (column === 0 || column === 5 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number))).join('  ').trimEnd()
+    return i === 0 ? strong(line) : line
+  })
+}
+
+function details(
+  result: ReplayResult,
+  proposal: ProposalResult,
+  strong: (text: string) => string,
+  faint: (text: string) => string,
+): readonly string[] {
+  if (proposal.refused === 0) return [`${strong(title(proposal))}: nobody would be refused`, '']
+  const from = minuteText(result.from)
+  const to = minuteText(result.to)
+  const line = sparkline(proposal.refusedPerMinute, Date.parse(result.from), Date.parse(result.to))
+  const widest = Math.max(...proposal.offenders.map(({ client }) => client.length), 6)
+  return [
+    strong(title(proposal)),
+    `  refusals  ${line}`,
+    faint(`            ${from}${to.padStart(Math.max(line.length - from.length, to.length + 1))}`),
+    ...proposal.offenders.map(
+      ({ client, requests, refused, firstRefused }) =>
+        `  ${client.padEnd(widest)}  ${count(refused)} of ${count(requests)} refused, first at ${firstRefused.slice(0, 19).replace('T', ' ')}`,
+    ),
+    '',
+  ]
+}
+
+/** Counts over time as bars: at most sixty, the tallest being the most. */
+export function sparkline(perMinute: ReadonlyMap<number, number>, fromMs: number, toMs: number): string {
+  const first = Math.floor(fromMs / 60_000)
+  const minutes = Math.floor(toMs / 60_000) - first + 1
+  const bins = new Array<number>(Math.min(WIDTH, minutes)).fill(0)
+  for (const [minute, refused] of perMinute) {
+    const bin = Math.min(bins.length - 1, Math.floor(((minute - first) * bins.length) / minutes))
+    bins[bin] = (bins[bin] as number) + refused
+  }
+  const most = Math.max(...bins, 1)
+  return bins.map((value) => (value === 0 ? ' ' : BARS[Math.ceil((value / most) * BARS.length) - 1])).join('')
+}
+
+function title({ rate, algorithm }: ProposalResult): string {
+  return `${rate} ${algorithm}`
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+function share(part: number, whole: number): string {
+  const percent = (part / whole) * 100
+  return percent > 0 && percent < 0.01 ? '<0.01 %' : `${percent.toFixed(percent < 10 ? 2 : 1)} %`
+}
+
+function minuteText(iso: string): string {
+  return iso.slice(0, 16).replace('T', ' ')
+}
+
+function duration(ms: number): string {
+  if (ms < 1000) return `${ms} ms`
+  const parts: string[] = []
+  let left = Math.floor(ms / 1000)
+  for (const [unit, seconds] of [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]] as const) {
+    const whole = Math.floor(left / seconds)
+    if (whole > 0 && parts.length < 2) parts.push(`${whole} ${unit}`)
+    left -= whole * seconds
+  }
+  return parts.join(' ')
+}
