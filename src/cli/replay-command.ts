@@ -1,6 +1,7 @@
 // The command `replay`. Next: replay.ts.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { systemClock } from '../core/clock.ts'
 import { ALGORITHMS, type AlgorithmName } from '../core/limit.ts'
 import type { LogFormat } from './log-line.ts'
 import { type OpenLog, openLog } from './log-reader.ts'
@@ -20,7 +21,7 @@ interface Flags {
   readonly progress: boolean
 }
 
-const collect = <T>(value: T, before: readonly T[]): readonly T[] => [...before, value]
+const collect = <T>(value: T, before: readonly T[] = []): readonly T[] => [...before, value]
 
 /** Adds the command to a program. */
 export function addReplay(program: Command): void {
@@ -29,7 +30,7 @@ export function addReplay(program: Command): void {
     .summary('try limits on a recorded access log')
     .description('Replays an access log (common, combined or JSON lines; gzip too) against proposed limits: who would have been refused, and when.')
     .argument('<log>', 'a file, or - for standard input')
-    .requiredOption('-r, --rate <rate>', 'a proposed limit such as 100/m or "10/s, 1000/h"; repeat it to compare', collect<string>, [])
+    .requiredOption('-r, --rate <rate>', 'a proposed limit such as 100/m or "10/s, 1000/h"; repeat it to compare', collect<string>)
     .addOption(
       new Option('-a, --algorithm <name>', 'try each rate with this algorithm; repeat it to compare (default: sliding_window)')
         .argParser((value: string, before: readonly AlgorithmName[]) => {
@@ -69,7 +70,7 @@ function progressBar(log: OpenLog): { show(): void; clear(): void } {
   let shown = 0
   return {
     show() {
-      const now = performance.now()
+      const now = systemClock.now()
       if (now - shown < 100) return
       shown = now
       const done = log.size === undefined || log.size === 0 ? undefined : log.read / log.size
