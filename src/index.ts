@@ -17,3 +17,21 @@ export type { LimiterOptions, PenaltyOptions } from './limiter/options.ts'
 export { type TieredOptions, tiered } from './limiter/tiered.ts'
 export { type MemoryStore, type MemoryStoreOptions, memoryStore } from './stores/memory/memory-store.ts'
 export type { AsyncStore, Mode, State, Store, SyncStore, Taken } from './stores/store.ts'
+export type { AddressListInput, AddressTest } from './http/address-list.ts'
+export type { HeaderSet } from './http/headers.ts'
+export {
+  type DeviceFingerprintOptions,
+  type GeographyOptions,
+  type JwtClaimOptions,
+  type TenantOptions,
+  type TimeAwareOptions,
+  apiKeyAware,
+  deviceFingerprint,
+  firstOf,
+  geography,
+  jwtClaim,
+  role,
+  tenant,
+  timeAware,
+} from './http/key-functions.ts'
+export type { KeyFunction, KeyInput, OnMissingKey, ReadyKey } from './http/keys.ts'

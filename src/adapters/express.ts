@@ -149,8 +149,7 @@ class ExpressLimiter {
   around(request: RequestLike, response: ServerResponse, next: Next, handler: () => unknown): unknown {
     const before = request.rateLimit
     // A limiter that meets a request twice (app-wide and on the route) counts it once.
-    const already = before instanceof RequestRateLimit ? before.decisionOf(this.#gate) : undefined
-    if (already !== undefined) return handler()
+    if (before instanceof RequestRateLimit && before.has(this.#gate)) return handler()
     const passage = this.#gate.ask(new ExpressView(request))
     if (!isPromise(passage)) return this.#apply(request, response, next, passage, handler)
     return passage.then((found) => this.#apply(request, response, next, found, handler))

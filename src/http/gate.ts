@@ -166,7 +166,10 @@ class HttpGate implements Gate {
   ask(view: RequestView): MaybePromise<Passage> {
     const { enabled } = this.#options
     if (enabled !== undefined && !(typeof enabled === 'function' ? enabled() : enabled)) return this.#exempt()
-    if (this.#plain) return andThen(this.#key(view), (key) => this.#check(view, key, undefined, undefined))
+    if (this.#plain) {
+      const key = this.#key(view)
+      return isPromise(key) ? key.then((found) => this.#check(view, found, undefined, undefined)) : this.#check(view, key, undefined, undefined)
+    }
     return andThen(this.#listed(view), (listed) => {
       if (listed !== undefined) return listed
       return andThen(this.#skips(view), (skips) => (skips ? this.#exempt() : this.#askAll(view)))

@@ -8,12 +8,14 @@ import { tightest } from './headers.ts'
 export class RequestRateLimit {
   #decision: Decision
   #key: string | undefined
-  readonly #seen: { readonly by: object; readonly decision: Decision }[]
+  readonly #first: object
+  /** Limiters after the first, which is usually the only one. */
+  #others: object[] | undefined
 
   constructor(by: object, decision: Decision, key: string | undefined) {
     this.#decision = decision
     this.#key = key
-    this.#seen = [{ by, decision }]
+    this.#first = by
   }
 
   /** Whether every limiter so far lets the request through. */
@@ -58,15 +60,15 @@ export class RequestRateLimit {
 
   /** Notes the decision of a further limiter. */
   add(by: object, decision: Decision, key: string | undefined): void {
-    this.#seen.push({ by, decision })
+    ;(this.#others ??= []).push(by)
     if (tightest(this.#decision, decision) !== decision) return
     this.#decision = decision
     this.#key = key
   }
 
-  /** What this limiter has already decided about the request. */
-  decisionOf(by: object): Decision | undefined {
-    return this.#seen.find((one) => one.by === by)?.decision
+  /** Whether this limiter has already decided about the request. */
+  has(by: object): boolean {
+    return this.#first === by || this.#others?.includes(by) === true
   }
 
   toJSON(): Record<string, unknown> {
