@@ -3,6 +3,7 @@
 // Next: replay-command.ts, demo-command.ts.
 
 import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
 import { Command } from 'commander'
 import { RateLimitError } from '../core/errors.ts'
 import { addDemo } from './demo-command.ts'
@@ -26,6 +27,6 @@ try {
   const expected = error instanceof RateLimitError
   const message = error instanceof Error ? error.message : String(error)
   process.stderr.write(`smart-ratelimit: ${message}${expected ? ` (${error.code})` : ''}\n`)
-  if (process.env['DEBUG'] !== undefined) console.error(error)
+  if (process.env['DEBUG'] !== undefined) process.stderr.write(`${inspect(error)}\n`)
   process.exitCode = expected ? 1 : 2
 }

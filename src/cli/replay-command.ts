@@ -66,7 +66,7 @@ async function run(path: string, flags: Flags): Promise<void> {
   }
 }
 
-function progressBar(log: OpenLog): { show(): void; clear(): void } {
+function progressBar(log: OpenLog): { show: () => void; clear: () => void } {
   let shown = 0
   return {
     show() {

@@ -84,7 +84,7 @@ interface Bounds {
 }
 
 function mergeNarrow(packed: readonly number[]): Bounds {
-  const sorted = Float64Array.from(packed).sort()
+  const sorted = Float64Array.from(packed).toSorted()
   const starts = new Uint32Array(sorted.length)
   const ends = new Uint32Array(sorted.length)
   let count = 0

@@ -97,7 +97,7 @@ export function buildGate<Request>(options: GateOptions<Request>, option: string
   for (const name of ['block', 'skipFailedRequests', 'skipSuccessfulRequests'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'boolean') throw new ConfigError(`${option}.${name}`, 'true or false', options[name])
   }
-  return new HttpGate(options as GateOptions<unknown>, option, warn)
+  return new HttpGate(options as GateOptions, option, warn)
 }
 
 const ADDRESS = ['trustedProxies', 'ipv6Prefix', 'nat64'] as const
@@ -283,6 +283,6 @@ const warned = new Set<string>()
 function warnOnce(message: string): void {
   if (warned.has(message)) return
   warned.add(message)
-  if (typeof process === 'undefined') console.warn(`smart-ratelimit: ${message}`)
-  else process.emitWarning(message, { type: 'RateLimitWarning' })
+  // Edge runtimes have no process, and nobody who reads its warnings.
+  if (typeof process === 'object') process.emitWarning(message, { type: 'RateLimitWarning' })
 }

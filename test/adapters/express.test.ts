@@ -31,7 +31,7 @@ function later(store: SyncStore): AsyncStore {
   return {
     name: 'later',
     sync: false,
-    take: async (...args) => ({ ...store.take(...args), readings: [...Array.from(store.take(args[0], args[1], args[2], 'peek').readings)] }),
+    take: async (...args) => ({ ...store.take(...args), readings: Array.from(store.take(args[0], args[1], args[2], 'peek').readings) }),
     reset: async (...args) => store.reset(...args),
     ban: async (...args) => store.ban(...args),
     unban: async (...args) => store.unban(...args),
@@ -247,7 +247,7 @@ describe.each(majors)('%s', (_, express) => {
       rateLimit<express5.Request>({
         rate: '0/m',
         store,
-        onLimited: (_req, res, _next, decision) => void res.end(`own ${res.statusCode} ${decision.kind} ${res.getHeader('X-RateLimit-Limit')}`),
+        onLimited: (_req, res, _next, decision) => void res.end(`own ${res.statusCode} ${decision.kind} ${String(res.getHeader('X-RateLimit-Limit'))}`),
       }),
     )
     await using server = await serve(app as RequestListener)
@@ -460,10 +460,11 @@ describe.each(majors)('%s', (_, express) => {
       @rateLimited({ rate: '1/m', store }) show(req, res) { res.send(this.greeting) }
     }
     return new Reports()`
-    const { code } = await transform(`function make(rateLimited, store) { ${source} }`, { loader: 'ts', target: 'es2022' })
-    const reports = new Function('rateLimited', 'store', `${code}; return make(rateLimited, store)`)(rateLimited, store) as {
-      show(req: express5.Request, res: express5.Response): void
+    const { code } = await transform(`export function make(rateLimited, store) { ${source} }`, { loader: 'ts', target: 'es2022' })
+    const lowered = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
+      make(decorator: typeof rateLimited, counters: typeof store): { show(req: express5.Request, res: express5.Response): void }
     }
+    const reports = lowered.make(rateLimited, store)
     const app = express()
     app.get('/', (req, res) => reports.show(req, res))
     await using server = await serve(app as RequestListener)
@@ -476,7 +477,7 @@ describe.each(majors)('%s', (_, express) => {
 test('a bare node:http server is served too', async () => {
   const { store } = setUp()
   const limiter = rateLimit({ rate: '1/m', store })
-  await using server = await serve((request, response) => limiter(request, response, (error) => response.end(error === undefined ? 'ok' : String(error))))
+  await using server = await serve((request, response) => limiter(request, response, (error) => response.end(error === undefined ? 'ok' : 'error')))
   expect((await server.get('/')).body).toBe('ok')
   expect((await server.get('/', { 'x-forwarded-for': '203.0.113.1' })).status).toBe(429)
 })
