@@ -6,7 +6,7 @@ import type { Decision } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
 import { isPromise } from '../core/maybe.ts'
 import type { RequestView } from '../core/request.ts'
-import { GATE_OPTIONS, type Gate, type GateOptions, type Passage, buildGate } from '../http/gate.ts'
+import { GATE_OPTIONS, type Gate, type GateOptions, type Passage, buildGate, warnOnce } from '../http/gate.ts'
 import { type PathMiddlewareOptions, buildPathGates } from '../http/path-gates.ts'
 import { refusal } from '../http/refusal.ts'
 import { RequestRateLimit } from '../http/request-rate-limit.ts'
@@ -122,6 +122,8 @@ function requestAt(parameters: readonly unknown[]): number {
 class ExpressLimiter {
   readonly #gate: Gate
   readonly #options: ExpressOptions
+  /** Whether the app's settings have been looked at. */
+  #looked = false
 
   constructor(options: ExpressOptions, option: string) {
     checkNames(options, OPTIONS, option)
@@ -147,12 +149,22 @@ class ExpressLimiter {
 
   /** Runs the handler, once, if the request passes; tells what it returns. */
   around(request: RequestLike, response: ServerResponse, next: Next, handler: () => unknown): unknown {
+    if (!this.#looked) this.#look(request)
     const before = request.rateLimit
     // A limiter that meets a request twice (app-wide and on the route) counts it once.
     if (before instanceof RequestRateLimit && before.has(this.#gate)) return handler()
     const passage = this.#gate.ask(new ExpressView(request))
     if (!isPromise(passage)) return this.#apply(request, response, next, passage, handler)
     return passage.then((found) => this.#apply(request, response, next, found, handler))
+  }
+
+  #look({ app }: RequestLike): void {
+    this.#looked = true
+    const get = (app as { get?: unknown } | undefined)?.get
+    if (typeof get !== 'function' || this.#options.trustedProxies !== undefined) return
+    if ((get.call(app, 'trust proxy') as unknown) === true) {
+      warnOnce('"trust proxy" is true, so every client can choose its own address; set it to your proxies, or to how many there are')
+    }
   }
 
   #apply(request: RequestLike, response: ServerResponse, next: Next, passage: Passage, handler: () => unknown): unknown {

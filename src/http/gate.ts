@@ -280,7 +280,7 @@ class HttpGate implements Gate {
 const warned = new Set<string>()
 
 /** Tells the developer once per message. */
-function warnOnce(message: string): void {
+export function warnOnce(message: string): void {
   if (warned.has(message)) return
   warned.add(message)
   // Edge runtimes have no process, and nobody who reads its warnings.

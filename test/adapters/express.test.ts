@@ -21,6 +21,8 @@ const majors: readonly (readonly [string, Express])[] = [
 ]
 const START = 1_700_000_040_000
 
+const trustWarnings: string[] = []
+
 function setUp() {
   const clock = manualClock(START)
   return { clock, store: memoryStore({ clock, sweepIntervalMs: false }) }
@@ -189,6 +191,25 @@ describe.each(majors)('%s', (_, express) => {
       expect((await server.get(path, { 'x-forwarded-for': '198.51.100.9, 203.0.113.1' })).status).toBe(429)
       expect((await server.get(path, { 'x-forwarded-for': '203.0.113.2' })).status).toBe(200)
     }
+  })
+
+  test('an app that trusts every proxy is warned about, once', async () => {
+    const { store } = setUp()
+    const warnings: string[] = []
+    const listen = (warning: Error): void => void (warning.name === 'RateLimitWarning' && warnings.push(warning.message))
+    process.on('warning', listen)
+    const app = express()
+    app.set('trust proxy', true)
+    app.get('/', rateLimit({ rate: '9/m', store }), rateLimit({ rate: '9/m', store }), (_req, res) => void res.send('ok'))
+    await using server = await serve(app as RequestListener)
+    await server.get('/')
+    await server.get('/')
+    process.off('warning', listen)
+    // Once for the process: the other major's run may have had it already.
+    expect(warnings.length).toBeLessThanOrEqual(1)
+    trustWarnings.push(...warnings)
+    expect(trustWarnings).toHaveLength(1)
+    expect(trustWarnings[0]).toContain('trust proxy')
   })
 
   test('deny and allow lists: deny wins, allow is neither counted nor marked', async () => {
