@@ -13,12 +13,16 @@ export function addDemo(program: Command): void {
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .action(async (flags: { port: number; host: string }) => {
       const print = (line: string): void => void process.stdout.write(`${line}\n`)
-      const demo = await startDemo({ ...flags, print, colour: process.stdout.isTTY && process.stdout.hasColors() })
-      const end = (): void => {
-        void demo.stop().then(({ allowed, refused }) => print(`\n${allowed} allowed, ${refused} refused. Goodbye.`))
+      const demo = startDemo({ ...flags, print, colour: process.stdout.isTTY && process.stdout.hasColors() })
+      // Before the first line is printed: whoever reads it may answer at once.
+      const end = async (): Promise<void> => {
+        const { allowed, refused } = await (await demo).stop()
+        print(`\n${allowed} allowed, ${refused} refused. Goodbye.`)
       }
-      process.once('SIGINT', end)
-      process.once('SIGTERM', end)
+      const onSignal = (): void => void end().catch(() => undefined)
+      process.once('SIGINT', onSignal)
+      process.once('SIGTERM', onSignal)
+      await demo
     })
 }
 

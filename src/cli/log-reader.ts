@@ -14,6 +14,7 @@ const RETURN = 0x0d
 
 /** What is told of lines. The bytes are those of the read buffer: keep no reference. */
 export interface LineSink {
+  /** A line; of no bytes where it is empty. */
   line(bytes: Buffer, start: number, end: number): void
   /** A line of more than 64 kB; `bytes` has its beginning. */
   overlong(bytes: Buffer): void
@@ -77,15 +78,33 @@ class Log implements OpenLog {
   }
 }
 
+/** Longest beginning that tells how a file is compressed. */
+const MAGIC_LENGTH = 6
+/** Beginnings of compressed files that are not unpacked here, and the program that does. */
+const FOREIGN: readonly (readonly [magic: Buffer, program: string])[] = [
+  [Buffer.from('28b52ffd', 'hex'), 'zstd'],
+  [Buffer.from('fd377a585a00', 'hex'), 'xz'],
+  [Buffer.from('BZh'), 'bzip2'],
+]
+
 /** What is inside, if it is gzip; told by its first bytes, not by a name. */
 async function plain(source: AsyncGenerator<Buffer>): Promise<AsyncIterable<Buffer>> {
-  const first = await source.next()
-  if (first.done === true) return source
+  let head: Buffer = Buffer.alloc(0)
+  while (head.length < MAGIC_LENGTH) {
+    const next = await source.next()
+    if (next.done === true) break
+    head = Buffer.concat([head, next.value])
+  }
+  for (const [magic, program] of FOREIGN) {
+    if (head.subarray(0, magic.length).equals(magic)) {
+      throw new RateLimitError('ERR_RATELIMIT_LOG', `log: it is compressed by ${program}; unpack it first: ${program} -dc … | smart-ratelimit replay - …`)
+    }
+  }
   const whole = async function* (): AsyncGenerator<Buffer> {
-    yield first.value
+    yield head
     yield* source
   }
-  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) return whole()
+  if (head[0] !== 0x1f || head[1] !== 0x8b) return whole()
   const input = Readable.from(whole())
   const output = createGunzip({ chunkSize: 1 << 18 })
   input.on('error', (error) => output.destroy(error))
@@ -143,7 +162,7 @@ class Splitter {
   #tell(bytes: Buffer, start: number, end: number): void {
     const last = end > start && bytes[end - 1] === RETURN ? end - 1 : end
     if (last - start > LONGEST_LINE) this.#sink.overlong(bytes.subarray(start, start + LONGEST_LINE))
-    else if (last > start) this.#sink.line(bytes, start, last)
+    else this.#sink.line(bytes, start, last)
   }
 }
 

@@ -39,8 +39,8 @@ export function addReplay(program: Command): void {
         })
         .default([], 'the default of the rate'),
     )
-    .option('--burst <n>', 'bucket size of token_bucket and leaky_bucket, burst of gcra', wholeNumber)
-    .option('-k, --key <key>', 'whom to count: ip, user, user_or_ip, path, method, field:<JSON field>, joined by +', 'ip')
+    .option('--burst <n>', 'bucket size of token_bucket and leaky_bucket, burst of gcra; others have none', wholeNumber)
+    .option('-k, --key <key>', 'whom to count: ip, user (else ip), path, method, field:<JSON field>; joined by +', 'ip')
     .option('--path <path>', 'only requests to this path and below')
     .option('--method <method>', 'only requests of this method', (value: string) => value.toUpperCase())
     .addOption(new Option('--format <format>', 'how lines are read').choices(['auto', 'common', 'combined', 'json']).default('auto'))

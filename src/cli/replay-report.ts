@@ -23,15 +23,16 @@ export function replayText(result: ReplayResult, colour: boolean): readonly stri
   const strong = (text: string): string => (colour ? styleText('bold', text) : text)
   const faint = (text: string): string => (colour ? styleText('dim', text) : text)
   const lines = [
-    `${count(result.requests)} requests of ${count(result.clients)} clients, ${minuteText(result.from)} to ${minuteText(result.to)} UTC (${duration(result.spanMs)})`,
+    `${many(result.requests, 'request')} of ${many(result.clients, 'client')}, ${minuteText(result.from)} to ${minuteText(result.to)} UTC (${duration(result.spanMs)})`,
   ]
   if (result.filtered > 0) lines.push(faint(`${count(result.filtered)} more were left out by the filters or had no key`))
+  if (result.wholeSeconds) lines.push(faint('the times are in whole seconds: limits for a second or so are judged roughly'))
   if (result.outOfOrder > 0) {
-    lines.push(faint(`${count(result.outOfOrder)} were out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`))
+    lines.push(faint(`${many(result.outOfOrder, 'request')} out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`))
   }
   if (result.bad > 0) {
-    lines.push(`${count(result.bad)} lines could not be read, such as`)
-    for (const { line, text } of result.badLines) lines.push(faint(`  line ${line}: ${text}`))
+    lines.push(`${many(result.bad, 'line')} could not be read, such as`)
+    for (const { line, why, text } of result.badLines) lines.push(faint(`  line ${line}, ${why}: ${text}`))
   }
   lines.push('', ...table(result, strong), '')
   for (const proposal of result.proposals) lines.push(...details(result, proposal, strong, faint))
@@ -63,13 +64,14 @@ function details(
   strong: (text: string) => string,
   faint: (text: string) => string,
 ): readonly string[] {
-  if (proposal.refused === 0) return [`${strong(title(proposal))}: nobody would be refused`, '']
+  if (proposal.refused === 0) return [`${strong(title(proposal))}: nobody would be refused`, ...needed(proposal, faint), '']
   const from = minuteText(result.from)
   const to = minuteText(result.to)
   const line = sparkline(proposal.refusedPerMinute, Date.parse(result.from), Date.parse(result.to))
   const widest = Math.max(...proposal.offenders.map(({ client }) => client.length), 6)
   return [
     strong(title(proposal)),
+    ...needed(proposal, faint),
     `  refusals  ${line}`,
     faint(`            ${from}${to.padStart(Math.max(line.length - from.length, to.length + 1))}`),
     ...proposal.offenders.map(
@@ -78,6 +80,14 @@ function details(
     ),
     '',
   ]
+}
+
+/** What would have been enough. */
+function needed({ needed: limits }: ProposalResult, faint: (text: string) => string): readonly string[] {
+  return limits.map(({ limit, setting, nobody, onePercent }) => {
+    const what = setting === 'burst' ? `a burst at ${limit}` : `a limit like ${limit}`
+    return faint(`  ${what} refuses nobody from ${nobody} on, at most 1 % of clients from ${onePercent} on`)
+  })
 }
 
 /** Counts over time as bars: at most sixty, the tallest being the most. */
@@ -99,6 +109,10 @@ function title({ rate, algorithm }: ProposalResult): string {
 
 function count(value: number): string {
   return value.toLocaleString('en-US')
+}
+
+function many(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? '' : 's'}`
 }
 
 function share(part: number, whole: number): string {

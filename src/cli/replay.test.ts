@@ -99,6 +99,57 @@ describe('a replay', () => {
     expect(result.proposals[0]?.offenders[0]).toMatchObject({ client: '10.0.0.1 /a', refused: 1 })
   })
 
+  test('keeps a user apart from an address of the same text', async () => {
+    const lines = [common('10.0.0.1', '10:00:00 +0000'), common('10.0.0.2', '10:00:00 +0000', 'GET / HTTP/1.1', '10.0.0.1')]
+    expect(await run(lines.join('\n'), { key: 'user' })).toMatchObject({ clients: 2 })
+  })
+
+  test('takes the client, not the virtual host that stands before it', async () => {
+    const lines = ['10.0.0.1', '10.0.0.2'].map((ip) => `example.com:80 ${common(ip, '10:00:00 +0000', 'GET / HTTP/1.1', 'ann')}`)
+    expect(await run(lines.join('\n'))).toMatchObject({ clients: 2, bad: 0 })
+    expect(await run(lines.join('\n'), { key: 'user' })).toMatchObject({ clients: 1 })
+  })
+
+  test.each(['x [15/Jan/2099:10:00:00 +0000]', '[x', 'x\\" [15/Jan/2099:10:00:00 +0000] \\"'])(
+    'does not let a client move the clock by its user name (%s)',
+    async (user) => {
+      const result = await run([common('a', '10:00:00 +0000', 'GET / HTTP/1.1', user), common('a', '10:00:01 +0000')].join('\n'))
+      expect(result).toMatchObject({ requests: 2, bad: 0, outOfOrder: 0, to: '2026-01-15T10:00:01.000Z' })
+    },
+  )
+
+  test('reads a line alike whatever is asked of it', async () => {
+    const lines = ['10.0.0.1 - - [15/Jan/2026:10:00:00 +0000]', '10.0.0.1 - - [15/Jan/2026:10:00:00 +0000] "GET /cut', common('a', '10:00:00 +0000', '-')]
+    for (const key of ['ip', 'user', 'ip+method']) expect(await run([...lines, common('a', '10:00:00 +0000')].join('\n'), { key })).toMatchObject({ bad: 2 })
+  })
+
+  test('numbers lines as an editor does, empty ones too, and says what is wrong with a bad one', async () => {
+    const bad = ['', 'x', '', '\r', '{', '{"ip":"a"}', '{"time":"2026-01-15T10:00:00Z"}', common('a', '10:00:00 +0000').replace('15/Jan', '31/Feb')]
+    const result = await run(`\ufeff${[common('a', '10:00:00 +0000'), ...bad].join('\n')}\n`)
+    expect(result).toMatchObject({ lines: 6, bad: 5, requests: 1 })
+    expect(result.badLines.map(({ line, why }) => [line, why])).toEqual([
+      [3, 'not in the common or combined format'],
+      [6, 'broken JSON'],
+      [7, 'no time'],
+      [8, 'no client address'],
+      [9, 'no such time'],
+    ])
+    // The mark at the beginning of a file is no part of the first client's name.
+    expect(result.proposals[0]?.needed[0]).toMatchObject({ nobody: '1/m' })
+    expect((await run(`\ufeff${common('a', '10:00:00 +0000')}`, { rates: ['0/m'] })).proposals[0]?.offenders[0]?.client).toBe('a')
+  })
+
+  test('says when the times are whole seconds', async () => {
+    expect(await run(log)).toMatchObject({ wholeSeconds: true })
+    expect(await run('{"time":1768471200.5,"ip":"a"}')).toMatchObject({ wholeSeconds: false })
+  })
+
+  test('gives a burst to the algorithms that have one', async () => {
+    const many = Array.from({ length: 5 }, () => common('a', '10:00:00 +0000')).join('\n')
+    const result = await run(many, { rates: ['2/m'], algorithms: ['sliding_window', 'token_bucket', 'leaky_bucket', 'gcra'], burst: 4 })
+    expect(result.proposals.map(({ refused }) => refused)).toEqual([3, 1, 1, 1])
+  })
+
   test('takes a log of mixed formats, and counts the lines it cannot read without failing', async () => {
     const json = '{"time":1768471200000,"ip":"10.0.0.9"}'
     const bad = ['garbage', '{"time":"never","ip":"1.2.3.4"}', '{broken', '10.0.0.1 - - [99/Foo/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 1']
@@ -131,28 +182,33 @@ describe('a replay', () => {
     expect(result.proposals[0]?.refused).toBe(1)
   })
 
-  test('counts by user, by user or address, and by a field; leaves out lines without the key', async () => {
+  test('counts by user or address, and by a field; leaves out lines without the field', async () => {
     const lines = [common('a', '10:00:00 +0000', 'GET / HTTP/1.1', 'ann'), common('b', '10:00:01 +0000', 'GET / HTTP/1.1', 'ann'), common('c', '10:00:02 +0000')].join('\n')
-    expect(await run(lines, { key: 'user' })).toMatchObject({ requests: 2, clients: 1, filtered: 1 })
-    expect(await run(lines, { key: 'user_or_ip' })).toMatchObject({ requests: 3, clients: 2, filtered: 0 })
-    expect(await run('{"time":1,"ip":"a","tenant":"x"}\n{"time":1,"ip":"b","tenant":"x"}', { key: 'field:tenant' })).toMatchObject({ clients: 1 })
+    // As in a live limiter, `user` is the address of whoever is not logged in.
+    for (const key of ['user', 'user_or_ip']) expect(await run(lines, { key })).toMatchObject({ requests: 3, clients: 2, filtered: 0 })
+    const tenants = ['a', 'b'].map((ip) => `{"time":1768471200,"ip":"${ip}","tenant":"x"}`).join('\n')
+    expect(await run(`${tenants}\n${common('c', '10:00:00 +0000')}`, { key: 'field:tenant' })).toMatchObject({ clients: 1, filtered: 1 })
   })
 
   test.each([
     ['an unknown key', { key: 'cookie' }, /--key: expected ip, .*received "cookie"/],
     ['a rate outside the grammar', { rates: ['10'] }, /--rate: expected a rate.*received "10"/],
-    ['a burst without a bucket', { burst: 5 }, /--burst/],
+    ['a burst without a bucket', { burst: 5 }, /--burst: expected an --algorithm of token_bucket, leaky_bucket, gcra, received "sliding_window"/],
+    ['a burst beyond all numbers', { rates: ['10/d'], algorithms: ['token_bucket'], burst: 9e14 }, /^--rate "10\/d" with token_bucket: expected a size/],
+    ['a calendar rate in a bucket', { rates: ['10/month'], algorithms: ['gcra'] }, /^--rate "10\/month" with gcra: expected fixed_window/],
     ['a path that is none', { path: 'api' }, /--path/],
-  ])('refuses %s', async (_, options, message) => {
+  ] as [string, Partial<ReplayOptions>, RegExp][])('refuses %s', async (_, options, message) => {
     await expect(run(log, options)).rejects.toThrow(message)
   })
 
   test.each([
     ['an empty file', '', /empty/],
-    ['a file without a usable line', 'a\nb\nc\n', /none of 3 lines could be read.*line 1 is "a"/],
+    ['a file without a usable line', 'a\nb\nc\n', /none of 3 lines could be read.*line 1 is not in the common or combined format: "a"/],
+    ['another compression', Buffer.from('28b52ffd00000000', 'hex'), /compressed by zstd; unpack it first/],
+    ['a log of which a filter leaves nothing', `${log}\nx`, /none of 8 lines is left: 1 could not be read, 7 were left out/, { path: '/none' }],
     ['broken gzip', gzipSync(log).subarray(0, 40), /gzip data is broken/],
-  ])('refuses %s', async (_, content, message) => {
-    await expect(run(content)).rejects.toMatchObject({ code: 'ERR_RATELIMIT_LOG', message: expect.stringMatching(message) as string })
+  ] as [string, string | Buffer, RegExp, Partial<ReplayOptions>?][])('refuses %s', async (_, content, message, options) => {
+    await expect(run(content, options)).rejects.toMatchObject({ code: 'ERR_RATELIMIT_LOG', message: expect.stringMatching(message) as string })
   })
 })
 
@@ -178,10 +234,26 @@ describe('the command', () => {
   test('prints a report without colours or progress where there is no terminal', async () => {
     const { code, out, err } = await command(['replay', file(`${line}\n${line}\n`), '-r', '1/m', '-r', '9/m'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(out).toContain('2 requests of 1 clients')
+    expect(out).toContain('2 requests of 1 client,')
     expect(out).toMatch(/1\/m sliding_window\s+1\s+50\.0 %/)
     expect(out).toContain('9/m sliding_window: nobody would be refused')
     expect(out).not.toContain('\u001b')
+  })
+
+  test('reads gzip from standard input, and ends quietly when its reader has seen enough', async () => {
+    const path = file(gzipSync(`${line}\n${line}\n`))
+    const main = join(import.meta.dirname, 'main.ts')
+    const script = `set -o pipefail; "$0" "$1" replay - -r 1/m < "$2" | head -1; "$0" "$1" replay - -r 1/m --json < "$2" | true`
+    const child = spawn('bash', ['-c', script, process.execPath, main, path], { env: { ...process.env, NO_COLOR: '1' } })
+    const [code, out, err] = await new Promise<[number | null, string, string]>((resolve) => {
+      let text = ''
+      let errors = ''
+      child.stdout.on('data', (data: Buffer) => (text += data.toString()))
+      child.stderr.on('data', (data: Buffer) => (errors += data.toString()))
+      child.on('close', (status) => resolve([status, text, errors]))
+    })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/^2 requests of 1 client,.*\n$/)
   })
 
   test.each([

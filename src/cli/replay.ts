@@ -4,14 +4,17 @@
 import { type ManualClock, manualClock } from '../core/clock.ts'
 import { ConfigError, RateLimitError, show } from '../core/errors.ts'
 import { buildLimitSet } from '../core/limit-set.ts'
-import type { AlgorithmConfig, AlgorithmName } from '../core/limit.ts'
-import { buildClientAddress } from '../http/address.ts'
+import type { AlgorithmConfig, AlgorithmName, Limit } from '../core/limit.ts'
+import { formatPeriod, formatRate } from '../core/rate.ts'
 import { type PathRules, buildPathRules } from '../http/path-rules.ts'
 import { createLimiter } from '../limiter/create-limiter.ts'
 import type { Limiter } from '../limiter/limiter.ts'
 import { type MemoryStore, memoryStore } from '../stores/memory/memory-store.ts'
 import { type LogEntry, type LogFormat, logLineParser } from './log-line.ts'
 import type { OpenLog } from './log-reader.ts'
+import { ReplayClients } from './replay-clients.ts'
+import { type ReplayKey, replayKey } from './replay-key.ts'
+import { type Peaks, buildPeaks, peaksKey } from './replay-peaks.ts'
 
 /** What a replay is asked. */
 export interface ReplayOptions {
@@ -19,9 +22,9 @@ export interface ReplayOptions {
   readonly rates: readonly string[]
   /** Each rate is tried with each (default: the rate's own default). */
   readonly algorithms: readonly AlgorithmName[]
-  /** Bucket size of token and leaky buckets, burst of gcra. */
+  /** Bucket size of token and leaky buckets, burst of gcra; other algorithms have none. */
   readonly burst?: number
-  /** `ip`, `user`, `user_or_ip`, `path`, `method`, `field:<JSON field>`, several joined by `+` (default `ip`). */
+  /** Whom to count; see replay-key.ts. */
   readonly key: string
   /** Only requests to this path and below. */
   readonly path?: string
@@ -34,6 +37,18 @@ export interface ReplayOptions {
   readonly onProgress?: () => void
 }
 
+/** How small a limit could have been in the log's traffic. */
+export interface Needed {
+  /** The proposed limit, such as `100/m`. */
+  readonly limit: string
+  /** What `nobody` and `onePercent` are values of: the rate, or the size of the bucket at that rate. */
+  readonly setting: 'rate' | 'burst'
+  /** The smallest that refuses nobody. */
+  readonly nobody: string
+  /** The smallest that refuses something to at most one client in a hundred. */
+  readonly onePercent: string
+}
+
 /** One proposal's outcome. */
 export interface ProposalResult {
   readonly rate: string
@@ -44,10 +59,13 @@ export interface ProposalResult {
   readonly refusedPerMinute: ReadonlyMap<number, number>
   readonly worstMinute: { readonly at: string; readonly refused: number } | undefined
   readonly offenders: readonly { readonly client: string; readonly requests: number; readonly refused: number; readonly firstRefused: string }[]
+  /** One per limit of the proposal. */
+  readonly needed: readonly Needed[]
 }
 
 /** The outcome of a replay. */
 export interface ReplayResult {
+  /** Lines with something on them. */
   readonly lines: number
   /** Requests that were put to the proposals. */
   readonly requests: number
@@ -56,26 +74,29 @@ export interface ReplayResult {
   readonly filtered: number
   readonly bad: number
   /** The first bad lines. */
-  readonly badLines: readonly { readonly line: number; readonly text: string }[]
+  readonly badLines: readonly BadLine[]
   /** Requests whose time was before that of an earlier line; they were replayed at the later time. */
   readonly outOfOrder: number
   readonly outOfOrderMaxMs: number
   readonly from: string
   readonly to: string
   readonly spanMs: number
+  /** No time has a fraction: the order and the pace within a second are not known. */
+  readonly wholeSeconds: boolean
   readonly proposals: readonly ProposalResult[]
 }
 
-interface Client {
-  readonly name: string
-  requests: number
-  /** Per proposal. */
-  readonly refused: number[]
-  readonly firstRefused: number[]
+/** A line that could not be read. */
+export interface BadLine {
+  /** Counted from 1, empty lines included. */
+  readonly line: number
+  readonly why: string
+  readonly text: string
 }
 
 interface Proposal {
   readonly rate: string
+  readonly limits: readonly Limit[]
   readonly limiter: Limiter<MemoryStore>
   refused: number
   readonly perMinute: Map<number, number>
@@ -84,8 +105,9 @@ interface Proposal {
 /** Bad lines that are kept to be shown. */
 const BAD_SHOWN = 5
 const LINES_PER_PROGRESS = 16_384
-/** More clients than any log on one machine has; the store's bound must not be met. */
+/** More than replay-clients.ts lets in: the store's bound must not be met. */
 const MAX_CLIENTS = 50_000_000
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 /**
  * Replays a log.
@@ -102,54 +124,65 @@ class Replay {
   readonly #clock: ManualClock = manualClock()
   readonly #parser
   readonly #proposals: readonly Proposal[]
-  readonly #clients = new Map<string, Client>()
-  readonly #keyOf: (entry: LogEntry) => string | undefined
+  readonly #peaks = new Map<string, Peaks>()
+  readonly #everyPeaks: readonly Peaks[]
+  readonly #clients: ReplayClients
+  readonly #key: ReplayKey
   readonly #paths: PathRules<true> | undefined
-  #lines = 0
+  /** Of the line at hand. */
+  #lineNumber = 0
+  #empty = 0
   #requests = 0
   #filtered = 0
   #bad = 0
-  readonly #badLines: { line: number; text: string }[] = []
+  readonly #badLines: BadLine[] = []
   #outOfOrder = 0
   #outOfOrderMaxMs = 0
+  #wholeSeconds = true
   #first = Infinity
   #last = 0
 
   constructor(options: ReplayOptions) {
     this.#options = options
-    const { keyOf, user, request, fields } = keyReader(options.key)
-    this.#keyOf = keyOf
+    this.#key = replayKey(options.key)
     this.#paths = options.path === undefined ? undefined : buildPathRules({ [options.path]: true as const }, {}, '--path')
-    const needsRequest = request || options.path !== undefined || options.method !== undefined
-    this.#parser = logLineParser(options.format, { user, request: needsRequest, fields })
+    const { wanted } = this.#key
+    const request = wanted.request || options.path !== undefined || options.method !== undefined
+    this.#parser = logLineParser(options.format, { ...wanted, request })
     this.#proposals = proposals(options, this.#clock)
+    this.#clients = new ReplayClients(this.#proposals.length)
+    for (const { limits } of this.#proposals) for (const limit of limits) this.#peaks.set(peaksKey(limit), buildPeaks(limit))
+    this.#everyPeaks = [...this.#peaks.values()]
   }
 
   line(bytes: Buffer, start: number, end: number): void {
     this.#count()
+    let from = start
+    if (this.#lineNumber === 1 && bytes.subarray(start, end).indexOf(BYTE_ORDER_MARK) === 0) from += BYTE_ORDER_MARK.length
+    if (from === end) {
+      this.#empty++
+      return
+    }
+    const problem = this.#parser.parse(bytes, from, end)
+    if (problem !== undefined) {
+      this.#refuseLine(problem, bytes.toString('utf8', from, Math.min(end, from + 400)))
+      return
+    }
     const { entry } = this.#parser
-    if (!this.#parser.parse(bytes, start, end)) {
-      this.#refuseLine(bytes.toString('utf8', start, Math.min(end, start + 400)))
-      return
-    }
-    if (!this.#wanted(entry)) {
-      this.#filtered++
-      return
-    }
-    const key = this.#keyOf(entry)
+    const key = this.#wanted(entry) ? this.#key.keyOf(entry) : undefined
     if (key === undefined) this.#filtered++
     else this.#ask(key, entry.timeMs)
   }
 
   overlong(bytes: Buffer): void {
     this.#count()
-    this.#refuseLine(bytes.toString('utf8', 0, 400))
+    this.#refuseLine('longer than 64 kB', bytes.toString('utf8', 0, 400))
   }
 
   result(): ReplayResult {
     if (this.#requests === 0) throw this.#unusable()
     return {
-      lines: this.#lines,
+      lines: this.#lines(),
       requests: this.#requests,
       clients: this.#clients.size,
       filtered: this.#filtered,
@@ -160,12 +193,17 @@ class Replay {
       from: iso(this.#first),
       to: iso(this.#last),
       spanMs: this.#last - this.#first,
+      wholeSeconds: this.#wholeSeconds,
       proposals: this.#proposals.map((proposal, i) => this.#proposalResult(proposal, i)),
     }
   }
 
+  #lines(): number {
+    return this.#lineNumber - this.#empty
+  }
+
   #count(): void {
-    if (++this.#lines % LINES_PER_PROGRESS === 0) this.#options.onProgress?.()
+    if (++this.#lineNumber % LINES_PER_PROGRESS === 0) this.#options.onProgress?.()
   }
 
   #wanted({ method, target }: LogEntry): boolean {
@@ -177,6 +215,7 @@ class Replay {
   #ask(key: string, timeMs: number): void {
     this.#requests++
     if (timeMs < this.#first) this.#first = timeMs
+    if (this.#wholeSeconds && timeMs % 1000 !== 0) this.#wholeSeconds = false
     if (timeMs >= this.#last) {
       this.#last = timeMs
       this.#clock.set(timeMs)
@@ -185,123 +224,105 @@ class Replay {
       this.#outOfOrder++
       this.#outOfOrderMaxMs = Math.max(this.#outOfOrderMaxMs, this.#last - timeMs)
     }
-    let client = this.#clients.get(key)
-    if (client === undefined) {
-      // A slice of the read buffer would keep all of it.
-      client = { name: key, requests: 0, refused: [], firstRefused: [] }
-      this.#clients.set(key, client)
-    }
-    client.requests++
+    const client = this.#clients.request(key)
+    for (const peaks of this.#everyPeaks) peaks.add(client, this.#last)
     for (let i = 0; i < this.#proposals.length; i++) {
       const proposal = this.#proposals[i] as Proposal
-      if (!proposal.limiter.check(key).allowed) refuse(proposal, client, i, this.#last)
+      if (!proposal.limiter.check(key).allowed) {
+        countRefusal(proposal, this.#last)
+        this.#clients.refuse(client, i, this.#last)
+      }
     }
   }
 
-  #refuseLine(text: string): void {
+  #refuseLine(why: string, text: string): void {
     this.#bad++
-    if (this.#badLines.length < BAD_SHOWN) this.#badLines.push({ line: this.#lines, text: printable(text) })
+    if (this.#badLines.length < BAD_SHOWN) this.#badLines.push({ line: this.#lineNumber, why, text: printable(text) })
   }
 
   #unusable(): RateLimitError {
-    if (this.#lines === 0) return new RateLimitError('ERR_RATELIMIT_LOG', 'log: it is empty')
+    const lines = this.#lines()
+    if (lines === 0) return new RateLimitError('ERR_RATELIMIT_LOG', 'log: it is empty')
     const [first] = this.#badLines
-    const example = first === undefined ? '' : `; line ${first.line} is ${show(first.text)}`
+    const example = first === undefined ? '' : `; line ${first.line} is ${first.why}: ${show(first.text)}`
     const expected = 'expected lines in the common or combined format, or JSON with a client address and a time'
-    if (this.#bad === this.#lines) return new RateLimitError('ERR_RATELIMIT_LOG', `log: none of ${this.#lines} lines could be read; ${expected}${example}`)
+    if (this.#bad === lines) return new RateLimitError('ERR_RATELIMIT_LOG', `log: none of ${lines} lines could be read; ${expected}${example}`)
     return new RateLimitError(
       'ERR_RATELIMIT_LOG',
-      `log: none of ${this.#lines} lines is left: ${this.#bad} could not be read, ${this.#filtered} were left out by --path, --method or --key`,
+      `log: none of ${lines} lines is left: ${this.#bad} could not be read, ${this.#filtered} were left out by --path, --method or --key`,
     )
   }
 
-  #proposalResult({ rate, limiter, refused, perMinute }: Proposal, i: number): ProposalResult {
-    const hit = [...this.#clients.values()].filter((client) => (client.refused[i] ?? 0) > 0)
-    hit.sort((a, b) => (b.refused[i] as number) - (a.refused[i] as number) || (a.name < b.name ? -1 : 1))
-    let worst: [number, number] | undefined
-    for (const minute of perMinute) if (worst === undefined || minute[1] > worst[1]) worst = minute
+  #proposalResult({ rate, limits, refused, perMinute }: Proposal, i: number): ProposalResult {
+    const { clients, worst } = this.#clients.offenders(i, this.#options.top)
+    let worstMinute: [number, number] | undefined
+    for (const minute of perMinute) if (worstMinute === undefined || minute[1] > worstMinute[1]) worstMinute = minute
     return {
       rate,
-      algorithm: (limiter.limitsFor('any')?.limits[0].algorithm ?? 'sliding_window') satisfies AlgorithmName,
+      algorithm: (limits[0] as Limit).algorithm,
       refused,
-      clientsRefused: hit.length,
+      clientsRefused: clients,
       refusedPerMinute: perMinute,
-      worstMinute: worst && { at: iso(worst[0] * 60_000), refused: worst[1] },
-      offenders: hit.slice(0, this.#options.top).map((client) => ({
-        client: printable(client.name),
-        requests: client.requests,
-        refused: client.refused[i] as number,
-        firstRefused: iso(client.firstRefused[i] as number),
+      worstMinute: worstMinute && { at: iso(worstMinute[0] * 60_000), refused: worstMinute[1] },
+      offenders: worst.map(({ name, requests, refused: own, firstRefusedAt }) => ({
+        client: printable(name),
+        requests,
+        refused: own,
+        firstRefused: iso(firstRefusedAt),
       })),
+      // No bucket is large enough for a rate of nothing.
+      needed: limits.filter(({ kind, amount }) => kind !== 'bucket' || amount > 0).map((limit) => this.#needed(limit)),
+    }
+  }
+
+  #needed(limit: Limit): Needed {
+    const peaks = this.#peaks.get(peaksKey(limit)) as Peaks
+    const clients = this.#clients.size
+    const text = (n: number): string => (limit.kind === 'bucket' ? String(n) : `${n}/${formatPeriod(limit.rate)}`)
+    return {
+      limit: formatRate(limit.rate),
+      setting: limit.kind === 'bucket' ? 'burst' : 'rate',
+      nobody: text(peaks.smallest(clients, 0)),
+      onePercent: text(peaks.smallest(clients, Math.floor(clients / 100))),
     }
   }
 }
 
-function refuse(proposal: Proposal, client: Client, i: number, at: number): void {
+function countRefusal(proposal: Proposal, at: number): void {
   proposal.refused++
   const minute = Math.floor(at / 60_000)
   proposal.perMinute.set(minute, (proposal.perMinute.get(minute) ?? 0) + 1)
-  client.refused[i] = (client.refused[i] ?? 0) + 1
-  client.firstRefused[i] ??= at
 }
 
-function proposals(options: ReplayOptions, clock: ManualClock): readonly Proposal[] {
-  const algorithms: readonly (AlgorithmName | undefined)[] = options.algorithms.length === 0 ? [undefined] : options.algorithms
-  // Told here, a mistake has the name that it has on the command line.
-  for (const rate of options.rates) for (const algorithm of algorithms) buildLimitSet('replay', rate, { algorithm }, '--rate')
-  return options.rates.flatMap((rate) =>
-    algorithms.map((algorithm): Proposal => {
-      const store = memoryStore({ clock, memoryMaxKeys: MAX_CLIENTS, memoryMaxBytes: 2 ** 40, sweepIntervalMs: false })
-      const algorithmConfig = burstConfig(algorithm, options.burst)
-      const limiter = createLimiter({ name: 'replay', rate, store, ...(algorithm && { algorithm }), ...(algorithmConfig && { algorithmConfig }) })
-      return { rate, limiter, refused: 0, perMinute: new Map() }
-    }),
-  )
-}
-
-function burstConfig(algorithm: AlgorithmName | undefined, burst: number | undefined): AlgorithmConfig | undefined {
-  if (burst === undefined) return undefined
-  if (algorithm === 'token_bucket') return { bucketSize: burst }
-  if (algorithm === 'leaky_bucket') return { bucketCapacity: burst }
-  if (algorithm === 'gcra') return { burst }
-  throw new ConfigError('--burst', 'an --algorithm of token_bucket, leaky_bucket or gcra', algorithm ?? 'sliding_window')
-}
-
-interface KeyReader {
-  readonly keyOf: (entry: LogEntry) => string | undefined
-  readonly user: boolean
-  readonly request: boolean
-  readonly fields: readonly string[]
-}
-
-function keyReader(key: string): KeyReader {
-  const address = buildClientAddress({})
-  // An address that the live limiter would group is grouped here too; a log may have host names instead.
-  const ip = (entry: LogEntry): string => address.keyOf(entry.client) ?? entry.client
-  const fields: string[] = []
-  const parts = key.split('+').map((part): ((entry: LogEntry) => string | undefined) => {
-    if (part === 'ip') return ip
-    if (part === 'user') return (entry) => entry.user
-    if (part === 'user_or_ip') return (entry) => entry.user ?? ip(entry)
-    if (part === 'path') return (entry) => entry.target?.split('?', 1)[0]
-    if (part === 'method') return (entry) => entry.method
-    if (part.startsWith('field:') && part.length > 6) {
-      const index = fields.push(part.slice(6)) - 1
-      return (entry) => entry.fields[index]
-    }
-    throw new ConfigError('--key', 'ip, user, user_or_ip, path, method or field:<name>, several joined by +', key)
-  })
-  const [only] = parts
-  const join = (entry: LogEntry): string | undefined => {
-    const values = parts.map((part) => part(entry))
-    return values.includes(undefined) ? undefined : values.join(' ')
+function proposals({ rates, algorithms, burst }: ReplayOptions, clock: ManualClock): readonly Proposal[] {
+  if (burst !== undefined && !algorithms.some((name) => name in BURST)) {
+    throw new ConfigError('--burst', `an --algorithm of ${Object.keys(BURST).join(', ')}`, algorithms[0] ?? 'sliding_window')
   }
-  return {
-    keyOf: parts.length === 1 && only !== undefined ? only : join,
-    user: key.includes('user'),
-    request: key.includes('path') || key.includes('method'),
-    fields,
+  const tried: readonly (AlgorithmName | undefined)[] = algorithms.length === 0 ? [undefined] : algorithms
+  return rates.flatMap((rate) => tried.map((algorithm) => buildProposal(rate, algorithm, burst, clock)))
+}
+
+/** What each algorithm with a burst calls it. */
+const BURST: Readonly<Partial<Record<AlgorithmName, keyof AlgorithmConfig>>> = {
+  token_bucket: 'bucketSize',
+  leaky_bucket: 'bucketCapacity',
+  gcra: 'burst',
+}
+
+function buildProposal(rate: string, algorithm: AlgorithmName | undefined, burst: number | undefined, clock: ManualClock): Proposal {
+  const setting = algorithm && BURST[algorithm]
+  const algorithmConfig: AlgorithmConfig = setting !== undefined && burst !== undefined ? { [setting]: burst } : {}
+  let limits: readonly Limit[]
+  try {
+    limits = buildLimitSet('replay', rate, { algorithm, algorithmConfig }, '--rate').limits
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.option === '--rate') throw error
+    // A rate and an algorithm that do not go together: neither alone is wrong, and the command line has no option of that name.
+    throw new RateLimitError(error.code, `--rate ${show(rate)} with ${algorithm}: ${error.message.slice(error.option.length + 2)}`, { cause: error })
   }
+  const store = memoryStore({ clock, memoryMaxKeys: MAX_CLIENTS, memoryMaxBytes: 2 ** 40, sweepIntervalMs: false })
+  const limiter = createLimiter({ name: 'replay', rate, store, algorithmConfig, ...(algorithm && { algorithm }) })
+  return { rate, limits, limiter, refused: 0, perMinute: new Map() }
 }
 
 function iso(ms: number): string {
