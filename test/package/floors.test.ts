@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Import, type SourceFile, parseSource, sourceFiles } from './source-files.ts'
 
@@ -168,6 +169,16 @@ describe('every file', () => {
       return opening.length < 1 || opening.length > 6 || !/\b(Next|Start reading)\b/.test(opening.join('\n'))
     })
     expect(wrong.map(({ path }) => path)).toEqual([])
+  })
+
+  it('names files that exist as the next to read', () => {
+    const dead = files.flatMap(({ path, text }) => {
+      const opening = /^(?:#!.*\n)?((?:\/\/.*\n)+)/.exec(text)?.[1]?.replaceAll('\n//', '') ?? ''
+      const next = /\b(?:Next:|Start reading at)(.*)/.exec(opening)?.[1] ?? ''
+      const named = [...next.matchAll(/[\w./-]+\.(?:ts|lua|sql|md)\b/g)].map(([name]) => join(dirname(path), name))
+      return named.filter((name) => !existsSync(name)).map((name) => `${path} → ${name}`)
+    })
+    expect(dead).toEqual([])
   })
 
   it('is named in kebab-case after one idea', () => {
