@@ -24,19 +24,27 @@ export const bucketLaw: CellLaw = {
   },
 
   refund(cells, at, limit, cost, now, takenAt) {
-    if (cells[at] === ABSENT) return
+    const stamp = cells[at] as number
+    if (stamp === ABSENT || (limit.forgetMs > 0 && now - stamp >= limit.forgetMs)) return
     // What has drained since the charge is no longer held, so it cannot be given back.
     const drained = takenAt === undefined ? 0 : Math.max(0, now - takenAt) * limit.drain
     const back = cost * limit.unit - drained
     if (back <= 0) return
     const level = bucketLevel(cells, at, limit, now)
     if (level === 0) return
-    cells[at] = bucketStamp(cells[at] as number, limit, now)
+    cells[at] = bucketStamp(stamp, limit, now)
     cells[at + 1] = back >= level ? 0 : level - back
   },
 
   heal(cells, at, limit, now) {
-    if ((cells[at] as number) - now <= limit.periodMs) return false
+    const stamp = cells[at] as number
+    // A bucket that does not start full must begin to fill with the first request, also if that is refused.
+    if (limit.forgetMs > 0 && (stamp === ABSENT || now - stamp >= limit.forgetMs)) {
+      cells[at] = now
+      cells[at + 1] = limit.initialLevel
+      return true
+    }
+    if (stamp - now <= limit.periodMs) return false
     cells[at] = now
     return true
   },

@@ -32,7 +32,10 @@ export interface CellLaw {
   take(cells: Cells, at: number, limit: Limit, cost: number, now: number, commit: Commit, out: Float64Array, to: number): boolean
   /** Gives a cost back that was charged at `takenAt` (undefined: some time ago), never more than is still held. */
   refund(cells: Cells, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void
-  /** Brings a stamp from the impossible future back to now, keeping what was consumed. True if it had to. */
+  /**
+   * Prepares a state for a charge that may be refused: brings a stamp from the impossible future back to now, keeping what was
+   * consumed, and notes when a client with an initial level was first seen. True if it had to.
+   */
   heal(cells: Cells, at: number, limit: Limit, now: number): boolean
   /**
    * Whether forgetting this state changes no decision from now on.

@@ -42,7 +42,8 @@ export const fixedLaw: CellLaw = {
     if (!lasts || start - now > limit.periodMs) start = windowStart(limit, now)
     const fits = count + cost <= limit.amount
     if (fits ? commit !== LOOK : commit === CHARGE) {
-      count += cost
+      // A charge over the limit keeps the window full; it does not count without end.
+      count = fits ? count + cost : Math.max(count, limit.amount)
       cells[at] = start
       cells[at + 1] = count
     }
@@ -59,7 +60,9 @@ export const fixedLaw: CellLaw = {
     // A cost of an earlier window is gone with it.
     if (takenAt !== undefined && takenAt < start) return
     const count = cells[at + 1] as number
-    cells[at + 1] = count > cost ? count - cost : 0
+    // A window with nothing in it was never opened: a first-aligned one must not run from a request that was taken back.
+    if (count > cost) cells[at + 1] = count - cost
+    else cells[at] = ABSENT
   },
 
   heal(cells, at, limit, now) {
@@ -88,6 +91,11 @@ export function slidingSettle(entries: Entries, limit: Limit, now: number): bool
   return true
 }
 
+/** What must go so that a charge leaves no more than the limit, or than there was. No sum in it passes 2^53. */
+export function excessOf(total: number, limit: Limit, cost: number): number {
+  return total - (Math.max(limit.amount, total) - cost)
+}
+
 /** What settled entries add up to. */
 export function slidingTotal(entries: Entries): number {
   let total = 0
@@ -95,8 +103,10 @@ export function slidingTotal(entries: Entries): number {
   return total
 }
 
-/** Charges settled entries. */
+/** Charges settled entries. A charge over the limit pushes the oldest out: they leave first, and the rest refuses without them. */
 export function slidingPour(entries: Entries, limit: Limit, cost: number, now: number): void {
+  const excess = excessOf(slidingTotal(entries), limit, cost)
+  if (excess > 0) slidingRefund(entries, limit, excess, undefined)
   const start = subWindowStart(limit, now)
   const newest = entries.length - 2
   // While the clock is behind the newest entry, it stands still there.

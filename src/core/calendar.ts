@@ -4,6 +4,8 @@
 import { ConfigError } from './errors.ts'
 import type { CalendarUnit } from './rate.ts'
 
+const DAY_MS = 86_400_000
+
 /** The calendar periods of one unit in one time zone. */
 export interface Calendar {
   readonly unit: CalendarUnit
@@ -20,40 +22,21 @@ export interface Calendar {
  */
 export function calendar(unit: CalendarUnit, timeZone = 'UTC', option = 'timeZone'): Calendar {
   const offsetAt = timeZone === 'UTC' ? () => 0 : zoneOffset(timeZone, option)
-  // The wall clock is kept as if it were UTC; `instant` turns it back.
-  const instant = (wall: number): number => {
-    const guess = wall - offsetAt(wall)
-    const settled = wall - offsetAt(guess)
-    // A midnight that daylight saving skips: the first instant after the gap begins the period.
-    return settled + offsetAt(settled) < wall ? guess : settled
-  }
+  // The wall clock is kept as if it were UTC; `firstAt` turns it back.
+  const firstAt = (wall: number): number => firstInstant(wall, offsetAt)
   let start = 0
   let end = 0
   const find = (ms: number): void => {
     if (ms >= start && ms < end) return
-    const wall = new Date(ms + offsetAt(ms))
-    const year = wall.getUTCFullYear()
-    const month = wall.getUTCMonth()
-    const day = wall.getUTCDate()
-    switch (unit) {
-      case 'day':
-        start = instant(Date.UTC(year, month, day))
-        end = instant(Date.UTC(year, month, day + 1))
-        return
-      case 'week': {
-        const monday = day - ((wall.getUTCDay() + 6) % 7)
-        start = instant(Date.UTC(year, month, monday))
-        end = instant(Date.UTC(year, month, monday + 7))
-        return
-      }
-      case 'month':
-        start = instant(Date.UTC(year, month, 1))
-        end = instant(Date.UTC(year, month + 1, 1))
-        return
-      case 'year':
-        start = instant(Date.UTC(year, 0, 1))
-        end = instant(Date.UTC(year + 1, 0, 1))
+    let wall = periodStart(unit, new Date(ms + offsetAt(ms)), 0)
+    let next = periodStart(unit, new Date(wall), 1)
+    // Where the clock goes back behind a midnight, the period that began there goes on.
+    while (ms >= firstAt(next)) {
+      wall = next
+      next = periodStart(unit, new Date(wall), 1)
     }
+    start = firstAt(wall)
+    end = firstAt(next)
   }
   return Object.freeze({
     unit,
@@ -67,6 +50,42 @@ export function calendar(unit: CalendarUnit, timeZone = 'UTC', option = 'timeZon
       return end
     },
   })
+}
+
+/** Midnight at the start of the wall clock's period, or of one that many periods later. */
+function periodStart(unit: CalendarUnit, wall: Date, later: number): number {
+  const year = wall.getUTCFullYear()
+  const month = wall.getUTCMonth()
+  const day = wall.getUTCDate()
+  switch (unit) {
+    case 'day':
+      return Date.UTC(year, month, day + later)
+    case 'week':
+      return Date.UTC(year, month, day - ((wall.getUTCDay() + 6) % 7) + 7 * later)
+    case 'month':
+      return Date.UTC(year, month + later, 1)
+    case 'year':
+      return Date.UTC(year + later, 0, 1)
+  }
+}
+
+/** The first instant at which the wall clock shows this or more: a midnight may come twice, or be skipped. */
+function firstInstant(wall: number, offsetAt: (ms: number) => number): number {
+  // No zone is a day from UTC, so these two offsets are those before and after.
+  const before = offsetAt(wall - DAY_MS)
+  const after = offsetAt(wall + DAY_MS)
+  const early = wall - before
+  if (offsetAt(early) === before) return early
+  let reached = wall - after
+  if (offsetAt(reached) === after) return reached
+  // Skipped: the gap ends somewhere between the two.
+  let passed = early
+  while (passed - reached > 1) {
+    const middle = Math.floor((reached + passed) / 2)
+    if (middle + offsetAt(middle) < wall) reached = middle
+    else passed = middle
+  }
+  return passed
 }
 
 function zoneOffset(timeZone: string, option: string): (ms: number) => number {

@@ -105,7 +105,7 @@ function limitOf(
   option: string,
   at: string,
 ): Limit {
-  if (name !== undefined && !/^[A-Za-z0-9_\-.:/]{1,64}$/.test(name)) {
+  if (name !== undefined && (typeof name !== 'string' || !/^[A-Za-z0-9_\-.:/]{1,64}$/.test(name))) {
     throw new ConfigError(`${at}.name`, '1 to 64 letters, digits or _-.:/', name)
   }
   const owner = algorithm === undefined && config === undefined ? option.replace(/\.?rate$/, '') : at

@@ -102,8 +102,7 @@ export function buildLimit(
   name?: string,
 ): Limit {
   const chosen = algorithm ?? (rate.calendar === undefined ? 'sliding_window' : 'fixed_window')
-  if (!ALGORITHMS.includes(chosen)) throw new ConfigError(`${option}.algorithm`, `one of ${ALGORITHMS.join(', ')}`, chosen)
-  checkConfig(chosen, config, `${option}.algorithmConfig`)
+  checkAlgorithm(chosen, config, option)
   if (rate.calendar !== undefined && chosen !== 'fixed_window') {
     const plain = rate.calendar === 'day' || rate.calendar === 'week' ? `, or a duration such as "${rate.amount}/1${rate.calendar}"` : ''
     throw new ConfigError(`${option}.algorithm`, `fixed_window for the calendar rate ${formatRate(rate)}${plain}`, chosen)
@@ -129,6 +128,15 @@ export function buildLimit(
   if (chosen === 'fixed_window') return fixed(common, config, timeZone, option)
   if (chosen === 'sliding_window') return sliding(common, config, option)
   return bucket(common, config, option)
+}
+
+/**
+ * Checks an algorithm's name and settings before a rate is known.
+ * @throws ConfigError for a name, a setting or a value that no rate could make right
+ */
+export function checkAlgorithm(algorithm: AlgorithmName = 'sliding_window', config: AlgorithmConfig = {}, option: string): void {
+  if (!ALGORITHMS.includes(algorithm)) throw new ConfigError(`${option}.algorithm`, `one of ${ALGORITHMS.join(', ')}`, algorithm)
+  checkConfig(algorithm, config, `${option}.algorithmConfig`)
 }
 
 type Draft = { -readonly [K in keyof Limit]: Limit[K] }
@@ -174,7 +182,8 @@ function bucket(limit: Draft, config: AlgorithmConfig, option: string): Limit {
     const where = config.refillRate === undefined ? 'leakRate' : 'refillRate'
     throw new ConfigError(`${option}.algorithmConfig.${where}`, 'at least a millionth of a token per period, or 0', perSecond)
   }
-  limit.capacity = Math.round(limit.burst * limit.unit)
+  // Rounded down, as a bucket of 10.5 must not hold 11.
+  limit.capacity = Math.floor(limit.burst * limit.unit)
   if (!(limit.capacity <= MAX_CAPACITY)) {
     throw new ConfigError(option, `a size × period below 2^52 ms (fixed_window and sliding_window have no such bound)`, formatRate(limit.rate))
   }
@@ -183,7 +192,7 @@ function bucket(limit: Draft, config: AlgorithmConfig, option: string): Limit {
   if (initial > limit.burst) {
     throw new ConfigError(`${option}.algorithmConfig.initialTokens`, `at most the bucket's size, ${limit.burst}`, initial)
   }
-  limit.initialLevel = limit.capacity - Math.round(initial * limit.unit)
+  limit.initialLevel = limit.capacity - Math.floor(initial * limit.unit)
   if (limit.initialLevel > 0 && limit.drain > 0) limit.forgetMs = Math.ceil(limit.capacity / limit.drain) + FORGET_MARGIN_MS
   if (scale !== 1) limit.scope += `:${scale}`
   return Object.freeze(limit)

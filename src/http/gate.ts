@@ -165,7 +165,9 @@ class HttpGate implements Gate {
 
   ask(view: RequestView): MaybePromise<Passage> {
     const { enabled } = this.#options
-    if (enabled !== undefined && !(typeof enabled === 'function' ? enabled() : enabled)) return this.#exempt()
+    if (enabled === false) return this.#exempt()
+    // A kill switch that fails does not kill: it is reported, and limiting goes on.
+    if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt()
     if (this.#plain) {
       const key = this.#key(view)
       return isPromise(key) ? key.then((found) => this.#check(view, found, undefined, undefined)) : this.#check(view, key, undefined, undefined)

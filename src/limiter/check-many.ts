@@ -29,6 +29,9 @@ export interface ManyDecision {
  */
 export function checkMany<S extends Store>(checks: readonly Check<S>[]): S extends SyncStore ? ManyDecision : Promise<ManyDecision> {
   if (!Array.isArray(checks) || checks.length === 0) throw new ConfigError('checkMany(checks)', 'at least one check', checks)
+  for (const [i, check] of checks.entries()) {
+    if (typeof check?.limiter?.check !== 'function') throw new ConfigError(`checkMany(checks)[${i}].limiter`, 'a limiter', check?.limiter)
+  }
   const sync = checks.every(({ limiter }) => limiter.store.sync)
   return (sync ? atOnce(checks as unknown as readonly Check<SyncStore>[]) : oneByOne(checks)) as never
 }
@@ -39,13 +42,18 @@ function optionsOf({ cost }: { readonly cost?: number | undefined }): CheckOptio
 
 function atOnce(checks: readonly Check<SyncStore>[]): ManyDecision {
   const taken: Decision[] = []
-  for (const check of checks) {
-    const decision = check.limiter.check(check.key, optionsOf(check))
-    taken.push(decision)
-    if (!decision.allowed) break
+  try {
+    for (const check of checks) {
+      const decision = check.limiter.check(check.key, optionsOf(check))
+      taken.push(decision)
+      if (!decision.allowed) break
+    }
+  } catch (error) {
+    void giveBack(checks, taken)
+    throw error
   }
   if (taken.length === checks.length && taken.every((decision) => decision.allowed)) return { allowed: true, decisions: taken }
-  giveBack(checks, taken)
+  void giveBack(checks, taken)
   // What a refused one found stays; the others say how they stand now that nothing is charged.
   return { allowed: false, decisions: checks.map((check, i) => refusal(taken[i]) ?? check.limiter.peek(check.key, optionsOf(check))) }
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../core/errors.ts'
 import { type MemoryStore, memoryStore } from '../stores/memory/memory-store.ts'
 import type { Store } from '../stores/store.ts'
 import { type Limiter, buildLimiter } from './limiter.ts'
-import { type LimiterOptions, checkNames, LIMITER_OPTIONS } from './options.ts'
+import { type LimiterOptions, checkOptions } from './options.ts'
 
 /**
  * Builds a limiter. Without a `store` it gets a memory store of its own and answers synchronously.
@@ -17,7 +17,7 @@ export function createLimiter<S extends Store, Subject = unknown>(
   options: LimiterOptions<S, Subject> & { readonly store: S },
 ): Limiter<S, Subject>
 export function createLimiter(options: LimiterOptions): Limiter {
-  checkNames(options, LIMITER_OPTIONS, 'createLimiter')
+  checkOptions(options as LimiterOptions<Store, never>, 'createLimiter')
   return buildLimiter({ ...options, store: storeFor(options) })
 }
 

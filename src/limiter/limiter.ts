@@ -2,11 +2,12 @@
 // Promise: on a store that answers at once, so does every call here, by type; an observer never breaks a decision.
 // Next: headline.ts for the figures, ../stores/store.ts for what is asked.
 
-import { systemClock } from '../core/clock.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
 import type { Asked, Decision } from '../core/decision.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
 import { ConfigError, RateLimitError, show } from '../core/errors.ts'
 import { type LimitSet, type RateInput, buildLimitSet } from '../core/limit-set.ts'
+import { checkAlgorithm } from '../core/limit.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { Mode, Store, SyncStore, Taken } from '../stores/store.ts'
 import { decide, exempt, refusedUnasked } from './headline.ts'
@@ -27,7 +28,7 @@ export interface CheckOptions<Subject = unknown> {
 
 /** What a refund may say. */
 export interface RefundOptions {
-  /** Whole number ≥ 1 (default: the decision's, or 1). */
+  /** Whole number ≥ 1 (default: the decision's, or 1). Never more than the decision's, over all refunds of it. */
   readonly cost?: number
   /** The decision that is given back. With it, nothing returns that its window has already forgotten. */
   readonly of?: Decision
@@ -88,11 +89,15 @@ class StoreLimiter<S extends Store, Subject> {
   readonly #shadow: boolean
   readonly #mode: Mode
   readonly #penalty: BanTerms | undefined
+  readonly #clock: Clock
+  /** How much of a decision has been given back, so that nothing is given back twice. */
+  readonly #refunded = new WeakMap<Decision, number>()
   /** The limits, where nothing but the store stands between a key and its decision. */
   readonly #plainSet: LimitSet | undefined
 
   constructor(options: LimiterOptions<S, Subject> & { readonly store: S }, option: string) {
     this.store = options.store
+    this.#clock = options.clock ?? ('clock' in options.store ? (options.store.clock as Clock) : systemClock)
     this.#options = options
     this.#option = option
     this.name = options.name ?? `policy-${nextNumber(options.store)}`
@@ -103,6 +108,8 @@ class StoreLimiter<S extends Store, Subject> {
     this.#penalty = options.penalty === undefined ? undefined : banTerms(options.penalty, `${option}.penalty`)
     this.#cost = typeof options.cost === 'number' ? options.cost : (options.algorithmConfig?.tokensPerRequest ?? 1)
     this.#set = typeof options.rate === 'function' ? undefined : this.#build(options.rate, `${option}.rate`)
+    // What a rate function leaves open cannot be checked yet; a misspelt setting can.
+    if (this.#set === undefined) checkAlgorithm(options.algorithm, options.algorithmConfig, option)
     // A rate of 0 refuses everything on purpose; any other limit must be able to grant what it is always asked for.
     if (this.#set !== undefined && this.#set.maxCost > 0 && this.#cost > this.#set.maxCost) {
       throw new ConfigError(`${option}.cost`, `at most what the limit can ever grant, ${this.#set.maxCost}`, this.#cost)
@@ -119,49 +126,63 @@ class StoreLimiter<S extends Store, Subject> {
   check(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
     const set = this.#plainSet
     if (set !== undefined && options?.rate === undefined) {
-      const cost = options?.cost ?? this.#cost
+      const cost = options?.cost === undefined ? this.#cost : options.cost
       if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= set.maxCost) {
         const taken = this.store.take(set, key, cost, this.#mode)
         if (this.store.sync) return decide(set, taken as Taken, cost, this.#shadow)
         return (taken as Promise<Taken>).then((answer) => decide(set, answer, cost, this.#shadow))
       }
     }
-    return andThen(this.#ask(key, options, this.#mode), (decision) =>
-      andThen(this.#punish(key, options, decision), (final) => {
-        this.#observe(final, key)
-        return final
-      }),
+    return this.#answer(
+      andThen(this.#ask(key, options, this.#mode), (decision) =>
+        andThen(this.#punish(key, options, decision), (final) => {
+          this.#observe(final, key)
+          return final
+        }),
+      ),
     )
   }
 
+  /** What was at hand although the store answers later, as an exempt call is: callers are promised a promise. */
+  #answer<T>(value: MaybePromise<T>): MaybePromise<T> {
+    return this.store.sync ? value : Promise.resolve(value)
+  }
+
   peek(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
-    return this.#ask(key, options, 'peek')
+    return this.#answer(this.#ask(key, options, 'peek'))
   }
 
   refund(key: string, options: RefundOptions = {}): MaybePromise<void> {
     checkKey(key)
-    const { of } = options
-    const cost = this.#checkedCost(options.cost ?? of?.cost ?? 1)
-    if (of === undefined) return this.#giveBack(options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate), key, cost)
-    // An exempt or refused call was not charged.
-    const charged = of.kind === 'granted' || (this.#mode === 'charge' && of.reason === 'limit' && of.source !== 'none')
-    return charged ? this.#giveBack(of.asked as LimitSet, key, cost, of.now) : undefined
+    const { of, cost: asked } = options
+    if (asked !== undefined) this.#checkedCost(asked)
+    if (of === undefined) {
+      const set = options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate)
+      return this.#giveBack(set, key, asked ?? 1)
+    }
+    // An exempt call was not charged. A refused one was at most pressed into a full counter, which gives nothing back.
+    if (of.kind !== 'granted') return this.#answer(undefined)
+    const given = this.#refunded.get(of) ?? 0
+    const cost = Math.min(asked ?? of.cost, of.cost - given)
+    if (cost <= 0) return this.#answer(undefined)
+    this.#refunded.set(of, given + cost)
+    return this.#giveBack(of.asked as LimitSet, key, cost, of.now)
   }
 
   reset(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
-    return set === undefined ? undefined : this.store.reset(set, key)
+    return this.#answer(set === undefined ? undefined : this.store.reset(set, key))
   }
 
   ban(key: string, durationMs: number, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
     const terms = banTerms({ durationMs, maxMs: durationMs, forgetAfterMs: 0 }, 'ban')
-    return set === undefined ? undefined : andThen(this.store.ban(set, key, terms), () => undefined)
+    return this.#answer(set === undefined ? undefined : andThen(this.store.ban(set, key, terms), () => undefined))
   }
 
   unban(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
-    return set === undefined ? undefined : this.store.unban(set, key)
+    return this.#answer(set === undefined ? undefined : this.store.unban(set, key))
   }
 
   limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined {
@@ -169,7 +190,7 @@ class StoreLimiter<S extends Store, Subject> {
   }
 
   #giveBack(set: LimitSet, key: string, cost: number, takenAt?: number): MaybePromise<void> {
-    return andThen(this.store.take(set, key, cost, 'refund', takenAt), () => undefined)
+    return this.#answer(andThen(this.store.take(set, key, cost, 'refund', takenAt), () => undefined))
   }
 
   #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {
@@ -180,40 +201,53 @@ class StoreLimiter<S extends Store, Subject> {
     if (set === undefined) return this.#exempt()
     const cost = options?.cost === undefined ? this.#costOf(subject) : this.#checkedCost(options.cost)
     if (cost > set.maxCost) {
-      return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, systemClock.now())
+      return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, this.#clock.now())
     }
     return andThen(this.store.take(set, key, cost, mode), (taken) => decide(set, taken, cost, this.#shadow))
   }
 
   #exempt(): Decision {
-    return exempt(this.#nothing, systemClock.now())
+    return exempt(this.#nothing, this.#clock.now())
   }
 
   #enabled(): boolean {
     const { enabled } = this.#options
-    return typeof enabled === 'function' ? enabled() : enabled !== false
+    if (typeof enabled !== 'function') return enabled !== false
+    let on: boolean
+    try {
+      on = enabled()
+    } catch (error) {
+      this.#report(error, 'enabled')
+      return true
+    }
+    return settled(on, `${this.#option}.enabled`)
   }
 
   #skips(subject: Subject): boolean {
     const { skipIf } = this.#options
     if (skipIf === undefined) return false
+    let skip: boolean
     try {
-      return settled(skipIf(subject), `${this.#option}.skipIf`)
+      skip = skipIf(subject)
     } catch (error) {
       this.#report(error, 'skipIf')
       return false
     }
+    return settled(skip, `${this.#option}.skipIf`)
   }
 
   #costOf(subject: Subject): number {
     const { cost } = this.#options
     if (typeof cost !== 'function') return this.#cost
+    let value: number
     try {
-      return this.#checkedCost(settled(cost(subject), `${this.#option}.cost`))
+      value = cost(subject)
+      if (!isPromise(value as MaybePromise<number>)) return this.#checkedCost(value)
     } catch (error) {
       this.#report(error, 'cost')
       return this.#cost
     }
+    return settled(value, `${this.#option}.cost`)
   }
 
   #checkedCost(cost: number): number {

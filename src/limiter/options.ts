@@ -2,10 +2,11 @@
 // Next: limiter.ts.
 
 import type { BanTerms } from '../core/ban-terms.ts'
+import { calendar } from '../core/calendar.ts'
 import type { Clock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { RateInput } from '../core/limit-set.ts'
-import type { AlgorithmConfig, AlgorithmName } from '../core/limit.ts'
+import { ALGORITHMS, type AlgorithmConfig, type AlgorithmName } from '../core/limit.ts'
 import type { Observer } from '../core/observer.ts'
 import type { Store } from '../stores/store.ts'
 
@@ -44,7 +45,7 @@ export interface LimiterOptions<S extends Store = Store, Subject = unknown> {
   readonly skipIf?: (subject: Subject) => boolean
   /** Evaluate, count and report, but never refuse (default false). */
   readonly shadow?: boolean
-  /** Charge refused requests too (default false). */
+  /** Charge refused requests too, which keeps a full counter full (default false). Such a charge cannot be refunded. */
   readonly chargeRefused?: boolean
   /** Ban a key after a refusal (default: no). */
   readonly penalty?: PenaltyOptions
@@ -103,6 +104,10 @@ export function checkOptions(options: LimiterOptions<Store, never>, option: stri
   of('enabled', 'true, false or a function', (value) => isBoolean(value) || isFunction(value))
   of('clock', 'a clock { now() }', (value) => typeof (value as Clock | null)?.now === 'function')
   of('store', 'a store, such as memoryStore()', (value) => typeof (value as Store | null)?.take === 'function')
+  of('algorithm', `one of ${ALGORITHMS.join(', ')}`, (value) => (ALGORITHMS as readonly unknown[]).includes(value))
+  of('algorithmConfig', 'an object', (value) => typeof value === 'object' && value !== null && !Array.isArray(value))
+  of('timeZone', 'an IANA time zone such as "Europe/Madrid"', (value) => typeof value === 'string' && value !== '')
+  if (options.timeZone !== undefined) calendar('day', options.timeZone, `${option}.timeZone`)
   of('observers', 'a list of observers', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null))
 }
 

@@ -3,6 +3,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { type RateInput, buildLimitSet } from '../core/limit-set.ts'
 import { type MaybePromise, andThen } from '../core/maybe.ts'
+import { checkNames } from './options.ts'
 
 /** How a tier is found. */
 export interface TieredOptions<Subject, Tier extends MaybePromise<string | null | undefined>> {
@@ -22,11 +23,12 @@ export function tiered<Subject, Tier extends MaybePromise<string | null | undefi
   rates: Readonly<Record<string, RateInput | null>>,
   options: TieredOptions<Subject, Tier>,
 ): (subject: Subject) => Tier extends PromiseLike<unknown> ? Promise<RateInput | null> : RateInput | null {
-  if (typeof rates !== 'object' || rates === null) throw new ConfigError('tiered(rates)', 'a table of rates', rates)
+  if (typeof rates !== 'object' || rates === null || Array.isArray(rates)) throw new ConfigError('tiered(rates)', 'a table of rates', rates)
   const table = new Map(Object.entries(rates))
   if (table.size === 0) throw new ConfigError('tiered(rates)', 'at least one tier', rates)
   for (const [tier, rate] of table) if (rate !== null) buildLimitSet('tiered', rate, {}, `tiered[${JSON.stringify(tier)}]`)
-  if (typeof options?.by !== 'function') throw new ConfigError('tiered.by', 'a function of the request', options?.by)
+  checkNames(options, ['by', 'default'], 'tiered(options)')
+  if (typeof options.by !== 'function') throw new ConfigError('tiered.by', 'a function of the request', options.by)
   if (options.default !== undefined && !table.has(options.default)) {
     throw new ConfigError('tiered.default', `one of ${[...table.keys()].join(', ')}`, options.default)
   }

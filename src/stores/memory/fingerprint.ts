@@ -1,6 +1,6 @@
 // A key's 64-bit fingerprint: HalfSipHash-1-3 (Aumasson and Bernstein) with a secret drawn when the process starts.
 // Promise: nobody outside can construct two keys of one fingerprint, or keys that crowd one place of the table; any string
-// is a key (NUL, lone surrogates, one megabyte), and different strings are different input. Next: segment.ts.
+// is a key (NUL, lone surrogates, one megabyte), and different strings are different input. Next: slots.ts.
 
 const secret = new Int32Array(2)
 globalThis.crypto.getRandomValues(secret)

@@ -4,7 +4,7 @@
 
 import { bannedForMs, strike } from '../../algorithms/ban.ts'
 import { bucketLaw } from '../../algorithms/bucket.ts'
-import { ABSENT, CHARGE, CHARGE_IF_FITS, type Commit, LOOK } from '../../algorithms/law.ts'
+import { CHARGE, CHARGE_IF_FITS, type Commit, LOOK } from '../../algorithms/law.ts'
 import { fixedLaw } from '../../algorithms/window.ts'
 import type { BanTerms } from '../../core/ban-terms.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
@@ -105,10 +105,22 @@ class Memory implements MemoryStore {
     const table = this.#tables[set.scopeId] ?? this.#open(set)
     const layout = table.layout as LimitLayout
     layout.use(set)
-    this.#fingerprint.of(identity)
+    const taken = this.#taken
+    const fingerprint = this.#fingerprint
+    fingerprint.of(identity)
+    if (mode === 'take' && set.limits.length === 1 && !this.#anyBans) {
+      // The common case, one limit and a key that is known: straight to its law.
+      const at = table.find(fingerprint.low, fingerprint.high)
+      if (at >= 0) {
+        taken.now = now
+        taken.source = 'primary'
+        taken.bannedForMs = 0
+        taken.granted = this.#takeOne(table.slots, at + 1, set.limits[0], cost, now, CHARGE_IF_FITS, 0)
+        return taken
+      }
+    }
     this.#locate(table, mode === 'take' || mode === 'charge', now)
     const slots = this.#slots as Slots
-    const taken = this.#taken
     taken.now = now
     taken.source = this.#shared ? 'shared' : 'primary'
     taken.bannedForMs = this.#anyBans ? this.#bannedForMs(set, now) : 0
@@ -148,7 +160,7 @@ class Memory implements MemoryStore {
     return fits
   }
 
-  /** One limit. `heals` other than LOOK also mends a state from the impossible future. */
+  /** One limit. `heals` other than LOOK also prepares the state for a charge (see `heal` in law.ts). */
   #takeOne(
     slots: Slots,
     at: number,
@@ -162,11 +174,13 @@ class Memory implements MemoryStore {
     const { readings } = this.#taken
     if (limit.kind === 'sliding') return chain.take(slots, at, limit, cost, now, commit, heals !== LOOK, readings, to)
     const law = limit.kind === 'bucket' ? bucketLaw : fixedLaw
-    if (heals !== LOOK && (slots.words[at] as number) > now) law.heal(slots.words, at, limit, now)
+    if (heals !== LOOK && ((slots.words[at] as number) > now || limit.forgetMs > 0)) law.heal(slots.words, at, limit, now)
     return law.take(slots.words, at, limit, cost, now, commit, readings, to)
   }
 
   #refund(slots: Slots, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
+    // Whose a shared counter's consumption is nobody knows; only a decision says that this key has a part in it.
+    if (this.#shared && takenAt === undefined) return
     if (limit.kind === 'sliding') chain.refund(slots, at, limit, cost, now, takenAt)
     else cellLaw(limit).refund(slots.words, at, limit, cost, now, takenAt)
   }
@@ -180,6 +194,7 @@ class Memory implements MemoryStore {
   }
 
   ban(set: LimitSet, identity: string, terms: BanTerms): number {
+    this.ping()
     const now = this.clock.now()
     const table = this.#bans[set.scopeId] ?? (this.#bans[set.scopeId] = new Table(BAN_LAYOUT, this.#budget))
     this.#fingerprint.of(identity)
@@ -194,7 +209,8 @@ class Memory implements MemoryStore {
     }
     const { words } = table.slots
     const lastsMs = strike(words, at + 1, terms, now)
-    words[at + 3] = now + lastsMs + terms.forgetAfterMs
+    // A ban on other terms must not make the store forget sooner.
+    words[at + 3] = Math.max(words[at + 3] as number, now + lastsMs + terms.forgetAfterMs)
     this.#startSweeping()
     return lastsMs
   }
@@ -210,13 +226,14 @@ class Memory implements MemoryStore {
     this.#fingerprint.of(identity)
     this.#locate(table, false, now)
     const slots = this.#slots as Slots
-    if (table.layout.idle(slots, this.#at, now)) return undefined
     const { offsets } = table.layout as LimitLayout
-    return set.limits.map((limit, i) => {
+    const states = set.limits.map((limit, i): State => {
       const at = this.#at + (offsets[i] as number)
-      if (limit.kind !== 'sliding') return slots.words[at] === ABSENT ? [] : [...slots.words.subarray(at, at + 2)]
-      return chain.entriesOf(slots, at, limit, now)
+      if (limit.kind === 'sliding') return chain.entriesOf(slots, at, limit, now)
+      const { words } = slots
+      return cellLaw(limit).idle(words, at, limit, limit.drain, now) ? [] : [...words.subarray(at, at + 2)]
     })
+    return states.every((state) => state.length === 0) ? undefined : states
   }
 
   ping(): void {
@@ -325,6 +342,8 @@ class Memory implements MemoryStore {
       }
       this.#anyBans = bans > 0
       if (this.#size === 0 && bans === 0) {
+        // Nothing is held, so this only gives empty slots back.
+        this.sweep()
         clearInterval(this.#timer)
         this.#timer = undefined
       }
@@ -348,20 +367,20 @@ class Memory implements MemoryStore {
 }
 
 function checked(options: MemoryStoreOptions): Required<MemoryStoreOptions> {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('memoryStore(options)', 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new ConfigError('memoryStore(options)', 'an object', options)
   const known = [...Object.keys(DEFAULTS), 'clock']
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) throw new ConfigError(`memoryStore.${key}`, `one of ${known.join(', ')}`, options[key as keyof MemoryStoreOptions])
   }
   const whole = (key: 'memoryMaxKeys' | 'memoryMaxBytes' | 'sweepIntervalMs', least: number, most: number): number => {
-    const value = options[key] ?? DEFAULTS[key]
+    const value = options[key] === undefined ? DEFAULTS[key] : options[key]
     if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
       throw new ConfigError(`memoryStore.${key}`, `a whole number from ${least} to ${most}`, value)
     }
     return value as number
   }
-  const clock = options.clock ?? systemClock
-  if (typeof clock !== 'object' || typeof clock.now !== 'function') throw new ConfigError('memoryStore.clock', 'a clock { now() }', clock)
+  const { clock = systemClock } = options
+  if (typeof clock?.now !== 'function') throw new ConfigError('memoryStore.clock', 'a clock { now() }', clock)
   return {
     memoryMaxKeys: whole('memoryMaxKeys', 1, 100_000_000),
     memoryMaxBytes: whole('memoryMaxBytes', 65_536, Number.MAX_SAFE_INTEGER),

@@ -5,7 +5,7 @@
 // Words of a state: [newest sub-window's number or −1] [total] [chain reference | count of the newest]
 
 import { ABSENT, CHARGE, type Commit, LOOK } from '../../algorithms/law.ts'
-import { type Entries, leavesAt, subWindowStart } from '../../algorithms/window.ts'
+import { type Entries, excessOf, leavesAt, subWindowStart } from '../../algorithms/window.ts'
 import type { Limit } from '../../core/limit.ts'
 import type { Slots } from './slots.ts'
 
@@ -63,15 +63,18 @@ export function take(
   const used = usedAt(slots, at, limit, now)
   const fits = used + cost <= limit.amount
   const pours = fits ? commit !== LOOK : commit === CHARGE
+  if (pours && !fits) refund(slots, at, limit, excessOf(used, limit, cost), now, undefined)
   if (pours) pour(slots, at, limit, cost, now)
   const newest = slots.words[at] as number
-  const start = used === 0 && !pours ? subWindowStart(limit, now) : newest * limit.widthMs
+  // A look leaves what lies in the impossible future where it is, but tells what a charge would make of it.
+  const future = !mends && newest * limit.widthMs - now > limit.periodMs
+  const start = future || (used === 0 && !pours) ? subWindowStart(limit, now) : newest * limit.widthMs
   out[to] = start
-  out[to + 1] = pours ? used + cost : used
+  out[to + 1] = pours ? (slots.words[at + 1] as number) : used
   out[to + 2] = start
   out[to + 3] = start
   const chain = chainOf(slots, at)
-  if (chain !== 0) readChain(slots, at, limit, (out[to + 1] as number) + cost - limit.amount, now, out, to)
+  if (chain !== 0 && !future) readChain(slots, at, limit, (out[to + 1] as number) + cost - limit.amount, now, out, to)
   return fits
 }
 

@@ -136,6 +136,11 @@ export class Slots {
     }
   }
 
+  /** Whether there is a pool: it is given back with the slots, not by its entries. */
+  get pooled(): boolean {
+    return this.#pool.length > 0
+  }
+
   /** Gives up all memory. */
   release(): void {
     this.#budget.bytes -= this.words.byteLength

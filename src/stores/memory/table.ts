@@ -78,13 +78,16 @@ export class Table {
       this.#move(count, now)
       if (count < Infinity) return
     }
+    if (count === Infinity) this.#swept = 0
     const { slots, layout } = this
     const end = slots.words.length
     for (let n = 0; n < count; n++) {
-      if (this.#swept >= end) {
+      if (this.#swept >= end || slots.size === 0) {
         this.#swept = 0
         this.#dropOverflow(now)
-        if (slots.capacity > SMALLEST && slots.size < slots.capacity * (FULLEST / 4)) this.#moveTo(fitting(slots.size))
+        const sparse = slots.capacity > SMALLEST && slots.size < slots.capacity * (FULLEST / 4)
+        if (sparse || (slots.size === 0 && slots.pooled)) this.#moveTo(fitting(slots.size))
+        if (this.#old !== undefined && count === Infinity) this.#move(count, now)
         return
       }
       // What shifts back into an emptied slot is looked at next.
@@ -101,7 +104,7 @@ export class Table {
   /** The overflow slots; slot `n` is at `n × stride`. */
   overflow(): Slots {
     if (this.#overflow === undefined) {
-      this.#overflow = new Slots(this.layout, { bytes: 0, maxBytes: Infinity }, OVERFLOW_SLOTS)
+      this.#overflow = new Slots(this.layout, this.#budget, OVERFLOW_SLOTS)
       for (let n = 0; n < OVERFLOW_SLOTS; n++) this.#overflow.blank(n * this.layout.stride)
     }
     return this.#overflow
@@ -121,6 +124,7 @@ export class Table {
   release(): void {
     this.slots.release()
     this.#old?.release()
+    this.#overflow?.release()
     this.#old = undefined
     this.#overflow = undefined
   }
@@ -151,10 +155,12 @@ export class Table {
   }
 
   #moveTo(capacity: number): void {
-    this.#old = this.slots
+    const left = this.slots
     this.#moved = 0
     this.#swept = 0
     this.slots = new Slots(this.layout, this.#budget, capacity)
+    if (left.size > 0) this.#old = left
+    else left.release()
   }
 
   /** Moves what lies in the next slots of the old ones, if it is not idle. */
@@ -187,6 +193,7 @@ export class Table {
     for (let n = 0; n < OVERFLOW_SLOTS; n++) {
       if (!this.layout.idle(this.#overflow, n * this.layout.stride, now)) return
     }
+    this.#overflow.release()
     this.#overflow = undefined
   }
 }
