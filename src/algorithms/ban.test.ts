@@ -36,7 +36,12 @@ it('a factor of 1 never grows, however many the strikes', () => {
 
 it('a running ban is prolonged, never shortened, whatever the terms and the clock', () => {
   const length = fc.integer({ min: 1, max: 10_000 })
-  const step = fc.record({ afterMs: fc.integer({ min: -500, max: 500 }), durationMs: length, factor: fc.integer({ min: 1, max: 9 }), forgetAfterMs: fc.nat(10_000) })
+  const step = fc.record({
+    afterMs: fc.integer({ min: -500, max: 500 }),
+    durationMs: length,
+    factor: fc.integer({ min: 1, max: 9 }),
+    forgetAfterMs: fc.nat(10_000),
+  })
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const ban = fresh()

@@ -29,7 +29,10 @@ class ExactCells {
     return ahead > 0n ? ahead : 0n
   }
 
-  check(nowMs: number, cost: number): { allowed: boolean; remaining: number; resetAfterMs: number; retryAfterMs: number | undefined } {
+  check(
+    nowMs: number,
+    cost: number,
+  ): { allowed: boolean; remaining: number; resetAfterMs: number; retryAfterMs: number | undefined } {
     const need = 4000n * BigInt(cost)
     const over = this.#ahead(nowMs) + need - this.#tolerance
     if (over <= 0n) this.#arrival = BigInt(nowMs) * this.#quarters + this.#ahead(nowMs) + need
@@ -49,32 +52,51 @@ const config = fc.record({
   quarters: fc.integer({ min: 1, max: 40 }),
   periodMs: fc.constantFrom(1000, 10_000, 60_000, 3_600_000, 86_400_000),
 })
-const calls = fc.array(fc.record({ afterMs: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 4000 })), cost: fc.integer({ min: 1, max: 3 }) }), {
-  minLength: 1,
-  maxLength: 60,
-})
+const calls = fc.array(
+  fc.record({
+    afterMs: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 4000 })),
+    cost: fc.integer({ min: 1, max: 3 }),
+  }),
+  {
+    minLength: 1,
+    maxLength: 60,
+  },
+)
 
 function bucketLimiter(halves: number, quarters: number, periodMs: number, algorithm: 'token_bucket' | 'leaky_bucket') {
   const clock = manualClock(1_700_000_000_000)
   const size = halves / 2
-  const algorithmConfig = algorithm === 'token_bucket' ? { bucketSize: size, refillRate: quarters / 4 } : { bucketCapacity: size, leakRate: quarters / 4 }
-  const limiter: Limiter<SyncStore> = buildLimiter({ rate: `7/${periodMs}ms`, algorithm, algorithmConfig, store: memoryStore({ clock, sweepIntervalMs: false }) })
+  const algorithmConfig =
+    algorithm === 'token_bucket'
+      ? { bucketSize: size, refillRate: quarters / 4 }
+      : { bucketCapacity: size, leakRate: quarters / 4 }
+  const limiter: Limiter<SyncStore> = buildLimiter({
+    rate: `7/${periodMs}ms`,
+    algorithm,
+    algorithmConfig,
+    store: memoryStore({ clock, sweepIntervalMs: false }),
+  })
   return { clock, limiter }
 }
 
 describe('a bucket', () => {
   it('decides and explains like an exact cell rate algorithm', () => {
     fc.assert(
-      fc.property(config, calls, fc.constantFrom('token_bucket', 'leaky_bucket'), ({ halves, quarters, periodMs }, sequence, algorithm) => {
-        const { clock, limiter } = bucketLimiter(halves, quarters, periodMs, algorithm)
-        const exact = new ExactCells(halves, quarters)
-        for (const { afterMs, cost } of sequence) {
-          clock.advance(afterMs)
-          if (cost > Math.floor(halves / 2)) continue
-          const { allowed, remaining, resetAfterMs, retryAfterMs } = limiter.check('k', { cost })
-          expect({ allowed, remaining, resetAfterMs, retryAfterMs }).toEqual(exact.check(clock.now(), cost))
-        }
-      }),
+      fc.property(
+        config,
+        calls,
+        fc.constantFrom('token_bucket', 'leaky_bucket'),
+        ({ halves, quarters, periodMs }, sequence, algorithm) => {
+          const { clock, limiter } = bucketLimiter(halves, quarters, periodMs, algorithm)
+          const exact = new ExactCells(halves, quarters)
+          for (const { afterMs, cost } of sequence) {
+            clock.advance(afterMs)
+            if (cost > Math.floor(halves / 2)) continue
+            const { allowed, remaining, resetAfterMs, retryAfterMs } = limiter.check('k', { cost })
+            expect({ allowed, remaining, resetAfterMs, retryAfterMs }).toEqual(exact.check(clock.now(), cost))
+          }
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -120,7 +142,11 @@ describe('gcra', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 100_000 }), (amount, periodMs) => {
         const clock = manualClock(1_700_000_000_000)
-        const limiter = buildLimiter({ rate: `${amount}/${periodMs}ms`, algorithm: 'gcra', store: memoryStore({ clock, sweepIntervalMs: false }) })
+        const limiter = buildLimiter({
+          rate: `${amount}/${periodMs}ms`,
+          algorithm: 'gcra',
+          store: memoryStore({ clock, sweepIntervalMs: false }),
+        })
         const waits: number[] = []
         for (let i = 0; i < 20; i++) {
           expect(limiter.check('k').allowed).toBe(true)
@@ -202,7 +228,11 @@ it('explains a decision without figures below zero, whatever the state', () => {
   fc.assert(
     fc.property(stamp, stamp, fc.integer({ min: 1, max: 3 }), (first, second, cost) => {
       const clock = manualClock(first)
-      const limiter = buildLimiter({ rate: '3/s', algorithm: 'token_bucket', store: memoryStore({ clock, sweepIntervalMs: false }) })
+      const limiter = buildLimiter({
+        rate: '3/s',
+        algorithm: 'token_bucket',
+        store: memoryStore({ clock, sweepIntervalMs: false }),
+      })
       const decisions: Decision[] = [limiter.check('k', { cost: 3 })]
       clock.set(second)
       decisions.push(limiter.peek('k', { cost }), limiter.check('k', { cost }))

@@ -6,7 +6,17 @@ import { parseRate } from '../core/rate.ts'
 import { buildLimiter } from '../limiter/limiter.ts'
 import { memoryStore } from '../stores/memory/memory-store.ts'
 import { ABSENT, CHARGE, CHARGE_IF_FITS, LOOK } from './law.ts'
-import { type Entries, fixedLaw, leavesAt, slidingPour, slidingRead, slidingRefund, slidingSettle, slidingTotal, subWindowStart } from './window.ts'
+import {
+  type Entries,
+  fixedLaw,
+  leavesAt,
+  slidingPour,
+  slidingRead,
+  slidingRefund,
+  slidingSettle,
+  slidingTotal,
+  subWindowStart,
+} from './window.ts'
 
 const NOW = 1_700_000_040_000
 
@@ -24,7 +34,12 @@ function grantsOf(
   calls: readonly { readonly afterMs: number; readonly cost: number; readonly amount: number }[],
 ): Grant[] {
   const clock = manualClock(NOW)
-  const limiter = buildLimiter({ rate: `1/${periodMs}ms`, algorithm, algorithmConfig, store: memoryStore({ clock, sweepIntervalMs: false }) })
+  const limiter = buildLimiter({
+    rate: `1/${periodMs}ms`,
+    algorithm,
+    algorithmConfig,
+    store: memoryStore({ clock, sweepIntervalMs: false }),
+  })
   return calls.flatMap(({ afterMs, cost, amount }) => {
     clock.advance(afterMs)
     const { allowed } = limiter.check('k', { cost: Math.min(cost, amount), rate: `${amount}/${periodMs}ms` })
@@ -150,7 +165,9 @@ describe('a fixed window', () => {
         const grants = grantsOf(periodMs, 'fixed_window', {}, calls)
         for (const [i, { at, amount }] of grants.entries()) {
           const window = Math.floor(at / periodMs)
-          expect(sum(grants.slice(0, i + 1).filter((other) => Math.floor(other.at / periodMs) === window))).toBeLessThanOrEqual(amount)
+          expect(sum(grants.slice(0, i + 1).filter((other) => Math.floor(other.at / periodMs) === window))).toBeLessThanOrEqual(
+            amount,
+          )
         }
       }),
       { numRuns: 200 },
@@ -159,7 +176,10 @@ describe('a fixed window', () => {
 })
 
 describe('while the clock is up to a period back, time stands still', () => {
-  const steps = fc.array(fc.record({ afterMs: fc.integer({ min: -900, max: 1100 }), cost: fc.integer({ min: 1, max: 2 }) }), { minLength: 2, maxLength: 60 })
+  const steps = fc.array(fc.record({ afterMs: fc.integer({ min: -900, max: 1100 }), cost: fc.integer({ min: 1, max: 2 }) }), {
+    minLength: 2,
+    maxLength: 60,
+  })
 
   it.each<[AlgorithmName, AlgorithmConfig]>([
     ['sliding_window', {}],
@@ -171,7 +191,12 @@ describe('while the clock is up to a period back, time stands still', () => {
     fc.assert(
       fc.property(steps, (sequence) => {
         const clock = manualClock(NOW)
-        const limiter = buildLimiter({ rate: '5/1s', algorithm, algorithmConfig, store: memoryStore({ clock, sweepIntervalMs: false }) })
+        const limiter = buildLimiter({
+          rate: '5/1s',
+          algorithm,
+          algorithmConfig,
+          store: memoryStore({ clock, sweepIntervalMs: false }),
+        })
         const grants: (Grant & { readonly seen: number })[] = []
         let latest = 0
         // The latest time at which anything was asked: what had left by then stays gone.
@@ -238,7 +263,8 @@ describe('the fixed law', () => {
 })
 
 describe('the sliding law', () => {
-  const limit = (rate: string, chosen: number | 'exact' = 'exact'): Limit => buildLimit(parseRate(rate), 'sliding_window', { precision: chosen }, undefined, 'o')
+  const limit = (rate: string, chosen: number | 'exact' = 'exact'): Limit =>
+    buildLimit(parseRate(rate), 'sliding_window', { precision: chosen }, undefined, 'o')
 
   it('keeps at most precision + 1 entries, and at most N of single milliseconds', () => {
     const cases: readonly [Limit, number][] = [

@@ -97,12 +97,29 @@ function walkedStart(unit: CalendarUnit, ms: number): number {
 }
 
 const units: readonly CalendarUnit[] = ['day', 'week', 'month', 'year']
-const zones = ['UTC', 'Europe/Madrid', 'America/Sao_Paulo', 'America/Havana', 'Asia/Amman', 'America/St_Johns', 'Pacific/Apia', 'Asia/Tehran', 'Africa/Cairo', 'Atlantic/Azores', 'Antarctica/Troll']
+const zones = [
+  'UTC',
+  'Europe/Madrid',
+  'America/Sao_Paulo',
+  'America/Havana',
+  'Asia/Amman',
+  'America/St_Johns',
+  'Pacific/Apia',
+  'Asia/Tehran',
+  'Africa/Cairo',
+  'Atlantic/Azores',
+  'Antarctica/Troll',
+]
 const anyInstant = fc.integer({ min: 0, max: at('2037-01-01') })
 
 describe('in every zone', () => {
   it('periods hold their instants, meet without a gap and have plausible lengths', () => {
-    const longest: Record<CalendarUnit, number> = { day: DAY + 2 * HOUR, week: 7 * DAY + 2 * HOUR, month: 31 * DAY + 2 * HOUR, year: 366 * DAY + 2 * HOUR }
+    const longest: Record<CalendarUnit, number> = {
+      day: DAY + 2 * HOUR,
+      week: 7 * DAY + 2 * HOUR,
+      month: 31 * DAY + 2 * HOUR,
+      year: 366 * DAY + 2 * HOUR,
+    }
     fc.assert(
       fc.property(fc.constantFrom(...units), fc.constantFrom(...zones), anyInstant, (unit, zone, ms) => {
         const periods = calendar(unit, zone)

@@ -11,7 +11,13 @@ describe('errors', () => {
       new StoreError('memory', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' }),
       new RateLimitedError('too many', 1500),
     ]
-    expect(errors.map(({ name }) => name)).toEqual(['RateLimitError', 'ConfigError', 'StoreError', 'StoreError', 'RateLimitedError'])
+    expect(errors.map(({ name }) => name)).toEqual([
+      'RateLimitError',
+      'ConfigError',
+      'StoreError',
+      'StoreError',
+      'RateLimitedError',
+    ])
     for (const error of errors) {
       expect(error).toBeInstanceOf(RateLimitError)
       expect(error).toBeInstanceOf(Error)

@@ -44,7 +44,11 @@ describe('what makes a set', () => {
     ['a limit without a rate', [{ algorithm: 'gcra' }], 'rate[0]'],
     ['a bad rate in a list', ['5/m', '5/x'], 'rate[1]'],
     ['a bad algorithm in a list', ['5/m', { rate: '5/s', algorithm: 'x' }], 'rate[1].algorithm'],
-    ['a bad setting in a list', [{ rate: '5/s', algorithm: 'gcra', algorithmConfig: { burst: 0 } }], 'rate[0].algorithmConfig.burst'],
+    [
+      'a bad setting in a list',
+      [{ rate: '5/s', algorithm: 'gcra', algorithmConfig: { burst: 0 } }],
+      'rate[0].algorithmConfig.burst',
+    ],
     ['a name with blanks', [{ rate: '5/s', name: 'a b' }], 'rate[0].name'],
     ['an empty name', [{ rate: '5/s', name: '' }], 'rate[0].name'],
     ['a name with a line break', [{ rate: '5/s', name: 'a\r\nX: y' }], 'rate[0].name'],
@@ -59,7 +63,9 @@ describe('what makes a set', () => {
   })
 
   it('names the owner of a common setting, not the rate', () => {
-    expect(() => buildLimitSet('g', '5/m', { algorithm: 'x' as never }, 'createLimiter.rate')).toThrow(/^createLimiter\.algorithm: /)
+    expect(() => buildLimitSet('g', '5/m', { algorithm: 'x' as never }, 'createLimiter.rate')).toThrow(
+      /^createLimiter\.algorithm: /,
+    )
     expect(() => buildLimitSet('g', '5/m', { algorithm: 'x' as never })).toThrow(/^options\.algorithm: /)
   })
 })
@@ -90,7 +96,14 @@ describe('the scope', () => {
 
   it('joins group and limits without ambiguity', () => {
     const inner = scopeOf('g', '5/m').slice('g'.length)
-    const scopes = [scopeOf('g', '5/m'), scopeOf(`g${inner}`, '5/m'), scopeOf('g', '5/m, 6/h'), scopeOf('g%7C', '5/m'), scopeOf('g|', '5/m'), scopeOf('', '5/m')]
+    const scopes = [
+      scopeOf('g', '5/m'),
+      scopeOf(`g${inner}`, '5/m'),
+      scopeOf('g', '5/m, 6/h'),
+      scopeOf('g%7C', '5/m'),
+      scopeOf('g|', '5/m'),
+      scopeOf('', '5/m'),
+    ]
     expect(new Set(scopes).size).toBe(scopes.length)
   })
 

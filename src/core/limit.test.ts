@@ -26,14 +26,24 @@ describe('the algorithm', () => {
   })
 
   it.each(['sliding_window', 'token_bucket', 'leaky_bucket', 'gcra'] as const)('%s has no calendar', (algorithm) => {
-    expect(() => limit('5/month', algorithm)).toThrow(/^options\.algorithm: expected fixed_window for the calendar rate 5\/month, /)
+    expect(() => limit('5/month', algorithm)).toThrow(
+      /^options\.algorithm: expected fixed_window for the calendar rate 5\/month, /,
+    )
     expect(() => limit('5/day', algorithm)).toThrow('"5/1day"')
   })
 })
 
 describe('settings', () => {
   const all = {
-    precision: 60, align: 'clock', bucketSize: 10, refillRate: 1, initialTokens: 1, tokensPerRequest: 1, bucketCapacity: 10, leakRate: 1, burst: 2,
+    precision: 60,
+    align: 'clock',
+    bucketSize: 10,
+    refillRate: 1,
+    initialTokens: 1,
+    tokensPerRequest: 1,
+    bucketCapacity: 10,
+    leakRate: 1,
+    burst: 2,
   } as const
   const own: Record<AlgorithmName, readonly string[]> = {
     sliding_window: ['precision'],
@@ -47,7 +57,10 @@ describe('settings', () => {
     for (const [key, value] of Object.entries(all)) {
       const build = (): Limit => limit('10/m', algorithm, { [key]: value })
       if (own[algorithm].includes(key)) expect(build).not.toThrow()
-      else expect(build).toThrow(`options.algorithmConfig.${key}: expected no such setting; ${algorithm} has ${own[algorithm].join(', ')}`)
+      else
+        expect(build).toThrow(
+          `options.algorithmConfig.${key}: expected no such setting; ${algorithm} has ${own[algorithm].join(', ')}`,
+        )
     }
   })
 
@@ -106,7 +119,9 @@ describe('windows', () => {
   })
 
   it('of single milliseconds end at 24 days, where others go on', () => {
-    expect(() => limit('1/25d', 'sliding_window', { precision: 'exact' })).toThrow(/algorithmConfig\.precision: expected a number for periods over 24 days/)
+    expect(() => limit('1/25d', 'sliding_window', { precision: 'exact' })).toThrow(
+      /algorithmConfig\.precision: expected a number for periods over 24 days/,
+    )
     expect(limit('1/24d', 'sliding_window', { precision: 'exact' }).widthMs).toBe(1)
     expect(limit('1/3660d').periodMs).toBe(3660 * 86_400_000)
   })
@@ -117,7 +132,9 @@ describe('windows', () => {
   })
 
   it('of the calendar are not aligned otherwise, and need a zone that exists', () => {
-    expect(() => limit('5/month', 'fixed_window', { align: 'first' })).toThrow(/algorithmConfig\.align: expected to be left out with a calendar rate/)
+    expect(() => limit('5/month', 'fixed_window', { align: 'first' })).toThrow(
+      /algorithmConfig\.align: expected to be left out with a calendar rate/,
+    )
     expect(() => limit('5/month', 'fixed_window', {}, 'Nowhere')).toThrow(/^options\.timeZone: expected an IANA time zone/)
   })
 })
@@ -125,13 +142,37 @@ describe('windows', () => {
 describe('buckets', () => {
   it.each([
     ['a token bucket holds and refills N', '100/m', 'token_bucket', {}, { size: 100, perSecond: 100 / 60, initial: 100 }],
-    ['with a size and a refill', '100/m', 'token_bucket', { bucketSize: 200, refillRate: 2 }, { size: 200, perSecond: 2, initial: 200 }],
-    ['with fractions', '100/m', 'token_bucket', { bucketSize: 10.5, refillRate: 1.6667 }, { size: 10.5, perSecond: 1.6667, initial: 10.5 }],
-    ['with a refill that is a quotient', '50/h', 'token_bucket', { bucketSize: 200, refillRate: 100 / 3600 }, { size: 200, perSecond: 100 / 3600, initial: 200 }],
+    [
+      'with a size and a refill',
+      '100/m',
+      'token_bucket',
+      { bucketSize: 200, refillRate: 2 },
+      { size: 200, perSecond: 2, initial: 200 },
+    ],
+    [
+      'with fractions',
+      '100/m',
+      'token_bucket',
+      { bucketSize: 10.5, refillRate: 1.6667 },
+      { size: 10.5, perSecond: 1.6667, initial: 10.5 },
+    ],
+    [
+      'with a refill that is a quotient',
+      '50/h',
+      'token_bucket',
+      { bucketSize: 200, refillRate: 100 / 3600 },
+      { size: 200, perSecond: 100 / 3600, initial: 200 },
+    ],
     ['explicit 0 initial tokens are 0', '5/s', 'token_bucket', { initialTokens: 0 }, { size: 5, perSecond: 5, initial: 0 }],
     ['an explicit refill of 0 is 0', '5/s', 'token_bucket', { refillRate: 0 }, { size: 5, perSecond: 0, initial: 5 }],
     ['an explicit size of 0 is 0', '5/s', 'token_bucket', { bucketSize: 0 }, { size: 0, perSecond: 5, initial: 0 }],
-    ['a leaky bucket is the same', '100/m', 'leaky_bucket', { bucketCapacity: 10.5, leakRate: 0.5 }, { size: 10.5, perSecond: 0.5, initial: 10.5 }],
+    [
+      'a leaky bucket is the same',
+      '100/m',
+      'leaky_bucket',
+      { bucketCapacity: 10.5, leakRate: 0.5 },
+      { size: 10.5, perSecond: 0.5, initial: 10.5 },
+    ],
     ['an explicit leak of 0 is 0', '5/s', 'leaky_bucket', { leakRate: 0 }, { size: 5, perSecond: 0, initial: 5 }],
     ['gcra holds one', '60/m', 'gcra', {}, { size: 1, perSecond: 1, initial: 1 }],
     ['gcra holds its burst', '60/m', 'gcra', { burst: 7 }, { size: 7, perSecond: 1, initial: 7 }],
@@ -162,28 +203,40 @@ describe('buckets', () => {
   })
 
   it('that would refill less than a millionth of a token in a period are refused', () => {
-    expect(() => limit('1/s', 'token_bucket', { refillRate: 1e-9 })).toThrow(/algorithmConfig\.refillRate: expected at least a millionth/)
-    expect(() => limit('1/s', 'leaky_bucket', { leakRate: 1e-9 })).toThrow(/algorithmConfig\.leakRate: expected at least a millionth/)
+    expect(() => limit('1/s', 'token_bucket', { refillRate: 1e-9 })).toThrow(
+      /algorithmConfig\.refillRate: expected at least a millionth/,
+    )
+    expect(() => limit('1/s', 'leaky_bucket', { leakRate: 1e-9 })).toThrow(
+      /algorithmConfig\.leakRate: expected at least a millionth/,
+    )
   })
 
   it('have whole numbers below 2^53, whatever the settings', () => {
     const fraction = fc.double({ min: 0, max: 1e6, noNaN: true })
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 1e9 }), fraction, fraction, (amount, periodMs, bucketSize, refillRate) => {
-        let built: Limit
-        try {
-          built = limit(`${amount}/${periodMs}ms`, 'token_bucket', { bucketSize, refillRate, initialTokens: bucketSize / 2 })
-        } catch (error) {
-          expect(error).toBeInstanceOf(ConfigError)
-          return
-        }
-        for (const number of [built.capacity, built.drain, built.initialLevel, built.forgetMs]) {
-          expect(Number.isSafeInteger(number) && number >= 0).toBe(true)
-        }
-        expect(built.capacity + Math.floor(bucketSize) * built.unit).toBeLessThanOrEqual(2 ** 53)
-        // Within a millionth of a token a period.
-        expect(Math.abs(built.drain / (built.unit / periodMs) - (refillRate * periodMs) / 1000)).toBeLessThanOrEqual(1e-6 * Math.max(1, refillRate * periodMs))
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 1e6 }),
+        fc.integer({ min: 1, max: 1e9 }),
+        fraction,
+        fraction,
+        (amount, periodMs, bucketSize, refillRate) => {
+          let built: Limit
+          try {
+            built = limit(`${amount}/${periodMs}ms`, 'token_bucket', { bucketSize, refillRate, initialTokens: bucketSize / 2 })
+          } catch (error) {
+            expect(error).toBeInstanceOf(ConfigError)
+            return
+          }
+          for (const number of [built.capacity, built.drain, built.initialLevel, built.forgetMs]) {
+            expect(Number.isSafeInteger(number) && number >= 0).toBe(true)
+          }
+          expect(built.capacity + Math.floor(bucketSize) * built.unit).toBeLessThanOrEqual(2 ** 53)
+          // Within a millionth of a token a period.
+          expect(Math.abs(built.drain / (built.unit / periodMs) - (refillRate * periodMs) / 1000)).toBeLessThanOrEqual(
+            1e-6 * Math.max(1, refillRate * periodMs),
+          )
+        },
+      ),
     )
   })
 })
@@ -199,10 +252,20 @@ describe('the scope of a counter', () => {
 
   it('differs in all that gives the numbers another meaning', () => {
     const scopes = [
-      scope('5/m'), scope('5/h'), scope('5/m', 'sliding_window', { precision: 'exact' }), scope('5/m', 'sliding_window', { precision: 6 }),
-      scope('5/m', 'fixed_window'), scope('5/m', 'fixed_window', { align: 'first' }), scope('5/day'), scope('5/1day', 'fixed_window'),
-      scope('5/day', 'fixed_window', {}, 'Europe/Madrid'), scope('5/day', 'fixed_window', {}, 'Asia/Tokyo'), scope('5/m', 'token_bucket'),
-      scope('5/m', 'token_bucket', { refillRate: 0.012345 }), scope('5/m', 'leaky_bucket'), scope('5/m', 'gcra'),
+      scope('5/m'),
+      scope('5/h'),
+      scope('5/m', 'sliding_window', { precision: 'exact' }),
+      scope('5/m', 'sliding_window', { precision: 6 }),
+      scope('5/m', 'fixed_window'),
+      scope('5/m', 'fixed_window', { align: 'first' }),
+      scope('5/day'),
+      scope('5/1day', 'fixed_window'),
+      scope('5/day', 'fixed_window', {}, 'Europe/Madrid'),
+      scope('5/day', 'fixed_window', {}, 'Asia/Tokyo'),
+      scope('5/m', 'token_bucket'),
+      scope('5/m', 'token_bucket', { refillRate: 0.012345 }),
+      scope('5/m', 'leaky_bucket'),
+      scope('5/m', 'gcra'),
     ]
     expect(new Set(scopes).size).toBe(scopes.length)
   })

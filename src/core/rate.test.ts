@@ -44,9 +44,45 @@ describe('a rate', () => {
   })
 
   it.each([
-    '', ' ', '/', '10', '10/', '/m', '10/x', '10/mm', '1e3/m', '1.5/m', '-1/m', '+1/m', 'NaN/m', 'Infinity/m', '0x10/m', '10/-1m', '10/1.5m',
-    '10/0m', '10/0', '10/5', '10//m', '10/m/s', '10/M', '10 m', '10/m;', '1_000/m', '1,000/m', '١٠/m', '10/2month', '10/2 years', '10/months',
-    '10\n/m', '10/m\u0000', '9007199254740992/m', '10/3661d', '10/999999999999w', `${'1'.repeat(100_000)}/m`, '10/constructor', '10/__proto_',
+    '',
+    ' ',
+    '/',
+    '10',
+    '10/',
+    '/m',
+    '10/x',
+    '10/mm',
+    '1e3/m',
+    '1.5/m',
+    '-1/m',
+    '+1/m',
+    'NaN/m',
+    'Infinity/m',
+    '0x10/m',
+    '10/-1m',
+    '10/1.5m',
+    '10/0m',
+    '10/0',
+    '10/5',
+    '10//m',
+    '10/m/s',
+    '10/M',
+    '10 m',
+    '10/m;',
+    '1_000/m',
+    '1,000/m',
+    '١٠/m',
+    '10/2month',
+    '10/2 years',
+    '10/months',
+    '10\n/m',
+    '10/m\u0000',
+    '9007199254740992/m',
+    '10/3661d',
+    '10/999999999999w',
+    `${'1'.repeat(100_000)}/m`,
+    '10/constructor',
+    '10/__proto_',
   ])('%j is refused, naming the option and the text', (text) => {
     const parse = (): unknown => parseRate(text, 'rateLimits["/api/"].rate')
     expect(parse).toThrow(ConfigError)
@@ -77,7 +113,9 @@ describe('a rate', () => {
   })
 
   it('is written as people write it', () => {
-    const written = ['60/60s', '5/900s', '10/500ms', '7/168h', '1/90s', '3/month', '3/24h'].map((text) => formatRate(parseRate(text)))
+    const written = ['60/60s', '5/900s', '10/500ms', '7/168h', '1/90s', '3/month', '3/24h'].map((text) =>
+      formatRate(parseRate(text)),
+    )
     expect(written).toEqual(['60/m', '5/15m', '10/500ms', '7/w', '1/90s', '3/month', '3/d'])
     expect(formatPeriod(parseRate('5/15m'))).toBe('15m')
   })

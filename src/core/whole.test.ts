@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ceilDiv, floorDiv } from './whole.ts'
 
-const numerator = fc.oneof(fc.nat(1000), fc.maxSafeNat().map((n) => Math.floor(n / 2)))
+const numerator = fc.oneof(
+  fc.nat(1000),
+  fc.maxSafeNat().map((n) => Math.floor(n / 2)),
+)
 const denominator = fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 2 ** 52 }))
 
 it('divides whole numbers exactly where the floating quotient rounds', () => {

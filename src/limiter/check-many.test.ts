@@ -40,7 +40,10 @@ function stage() {
 describe('checking several limiters', () => {
   it('charges all when all grant', () => {
     const { wide, narrow } = stage()
-    const many = checkMany([{ limiter: wide, key: 'user', cost: 3 }, { limiter: narrow, key: 'ip' }])
+    const many = checkMany([
+      { limiter: wide, key: 'user', cost: 3 },
+      { limiter: narrow, key: 'ip' },
+    ])
     expectTypeOf(many).toEqualTypeOf<ManyDecision>()
     expect(many.allowed).toBe(true)
     expect(many.decisions.map(({ remaining }) => remaining)).toEqual([6, 0])
@@ -50,16 +53,27 @@ describe('checking several limiters', () => {
     const { wide, narrow, read } = stage()
     narrow.check('ip')
     wide.check('other')
-    for (const order of [[0, 1, 2], [2, 1, 0], [1, 0, 2]]) {
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 0, 2],
+    ]) {
       const before = [read(wide, 'user'), read(narrow, 'ip'), read(wide, 'other')]
-      const questions = [{ limiter: wide, key: 'user' }, { limiter: narrow, key: 'ip' }, { limiter: wide, key: 'other', cost: 2 }]
+      const questions = [
+        { limiter: wide, key: 'user' },
+        { limiter: narrow, key: 'ip' },
+        { limiter: wide, key: 'other', cost: 2 },
+      ]
       const { allowed, decisions } = checkMany(order.map((i) => questions[i]!))
       expect(allowed).toBe(false)
       expect(order.map((i) => decisions[order.indexOf(i)]?.allowed)).toEqual(order.map((i) => i !== 1))
       expect([read(wide, 'user'), read(narrow, 'ip'), read(wide, 'other')]).toEqual(before)
     }
     // What the others tell is how they stand uncharged.
-    const { decisions } = checkMany([{ limiter: wide, key: 'user' }, { limiter: narrow, key: 'ip' }])
+    const { decisions } = checkMany([
+      { limiter: wide, key: 'user' },
+      { limiter: narrow, key: 'ip' },
+    ])
     expect(decisions[0]).toMatchObject({ kind: 'granted', remaining: 9 })
     expect(decisions[1]).toMatchObject({ kind: 'refused', retryAfterMs: 60_999 })
   })
@@ -68,7 +82,11 @@ describe('checking several limiters', () => {
     const clock = manualClock(START)
     const config = algorithm === 'gcra' ? { algorithmConfig: { burst: 3 } } : {}
     const limiter = createLimiter({ rate: '3/m', algorithm, ...config, store: memoryStore({ clock, sweepIntervalMs: false }) })
-    const twice = (cost: number) => checkMany([{ limiter, key: 'k', cost }, { limiter, key: 'k', cost }])
+    const twice = (cost: number) =>
+      checkMany([
+        { limiter, key: 'k', cost },
+        { limiter, key: 'k', cost },
+      ])
     expect(twice(2).allowed).toBe(false)
     expect(limiter.peek('k')).toMatchObject({ remaining: 3, resetAfterMs: 0 })
     expect(twice(1).allowed).toBe(true)
@@ -79,8 +97,18 @@ describe('checking several limiters', () => {
 
   it('gives back what was charged when a later question cannot be asked', () => {
     const { wide, narrow, read } = stage()
-    expect(() => checkMany([{ limiter: wide, key: 'user' }, { limiter: narrow, key: '' }])).toThrow(expect.objectContaining({ code: 'ERR_RATELIMIT_KEY' }))
-    expect(() => checkMany([{ limiter: wide, key: 'user' }, { limiter: narrow, key: 'k', cost: 0 }])).toThrow(expect.objectContaining({ code: 'ERR_RATELIMIT_COST' }))
+    expect(() =>
+      checkMany([
+        { limiter: wide, key: 'user' },
+        { limiter: narrow, key: '' },
+      ]),
+    ).toThrow(expect.objectContaining({ code: 'ERR_RATELIMIT_KEY' }))
+    expect(() =>
+      checkMany([
+        { limiter: wide, key: 'user' },
+        { limiter: narrow, key: 'k', cost: 0 },
+      ]),
+    ).toThrow(expect.objectContaining({ code: 'ERR_RATELIMIT_COST' }))
     expect(read(wide, 'user')).toBeUndefined()
   })
 
@@ -89,9 +117,18 @@ describe('checking several limiters', () => {
     const off = createLimiter({ rate: '1/m', enabled: false, store })
     const shadow = createLimiter({ rate: '1/m', shadow: true, store })
     shadow.check('k')
-    const { allowed, decisions } = checkMany([{ limiter: off, key: 'k' }, { limiter: shadow, key: 'k' }, { limiter: narrow, key: 'k' }])
+    const { allowed, decisions } = checkMany([
+      { limiter: off, key: 'k' },
+      { limiter: shadow, key: 'k' },
+      { limiter: narrow, key: 'k' },
+    ])
     expect([allowed, ...decisions.map(({ kind }) => kind)]).toEqual([true, 'exempt', 'refused', 'granted'])
-    expect(checkMany([{ limiter: off, key: 'k' }, { limiter: narrow, key: 'k' }]).allowed).toBe(false)
+    expect(
+      checkMany([
+        { limiter: off, key: 'k' },
+        { limiter: narrow, key: 'k' },
+      ]).allowed,
+    ).toBe(false)
   })
 
   it.each([[], null, undefined, 'x', [null], [{}], [{ limiter: {}, key: 'k' }]])('of %j is an error', (checks) => {
@@ -103,7 +140,10 @@ describe('on stores that answer later', () => {
   it('gives a promise of the same, all or nothing', async () => {
     const { store, wide } = stage()
     const remote = createLimiter({ rate: '1/m', name: 'remote', store: promised(store) })
-    const questions = [{ limiter: wide as Limiter<SyncStore | AsyncStore>, key: 'k' }, { limiter: remote as Limiter<SyncStore | AsyncStore>, key: 'k' }]
+    const questions = [
+      { limiter: wide as Limiter<SyncStore | AsyncStore>, key: 'k' },
+      { limiter: remote as Limiter<SyncStore | AsyncStore>, key: 'k' },
+    ]
     const first = checkMany(questions)
     expect(first).toBeInstanceOf(Promise)
     expect((await first).allowed).toBe(true)
@@ -115,8 +155,14 @@ describe('on stores that answer later', () => {
 
   it('gives back what was charged when a store fails', async () => {
     const { store, wide } = stage()
-    const down = createLimiter({ rate: '1/m', store: { ...promised(store), take: async () => Promise.reject(new Error('gone')) } as AsyncStore })
-    const questions = [{ limiter: wide as Limiter<SyncStore | AsyncStore>, key: 'k' }, { limiter: down as Limiter<SyncStore | AsyncStore>, key: 'k' }]
+    const down = createLimiter({
+      rate: '1/m',
+      store: { ...promised(store), take: async () => Promise.reject(new Error('gone')) } as AsyncStore,
+    })
+    const questions = [
+      { limiter: wide as Limiter<SyncStore | AsyncStore>, key: 'k' },
+      { limiter: down as Limiter<SyncStore | AsyncStore>, key: 'k' },
+    ]
     await expect(checkMany(questions)).rejects.toThrow('gone')
     expect(store.read(wide.limitsFor('k')!, 'k')).toBeUndefined()
   })

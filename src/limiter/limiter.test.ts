@@ -12,7 +12,9 @@ import { tiered } from './tiered.ts'
 
 const START = 1_700_000_040_000
 
-function onClock<Subject = string>(options: LimiterOptions<MemoryStore, Subject>): { clock: ManualClock; store: MemoryStore; limiter: Limiter<MemoryStore, Subject> } {
+function onClock<Subject = string>(
+  options: LimiterOptions<MemoryStore, Subject>,
+): { clock: ManualClock; store: MemoryStore; limiter: Limiter<MemoryStore, Subject> } {
   const clock = manualClock(START)
   const store = memoryStore({ clock, sweepIntervalMs: false })
   return { clock, store, limiter: createLimiter<MemoryStore, Subject>({ ...options, store, clock }) }
@@ -27,7 +29,7 @@ function later(store: SyncStore): AsyncStore {
     async take(...call) {
       await wait()
       const taken = store.take(...call)
-      return { ...taken, readings: [...Array.from(taken.readings)] }
+      return { ...taken, readings: Array.from(taken.readings) }
     },
     reset: async (...call) => store.reset(...call),
     ban: async (...call) => store.ban(...call),
@@ -46,7 +48,16 @@ describe('the call people learn first', () => {
     const decision = limiter.check('user:42', { cost: 1 })
     expectTypeOf(decision).toEqualTypeOf<Decision>()
     expect(decision).toBeInstanceOf(Decision)
-    expect(decision).toMatchObject({ allowed: true, kind: 'granted', source: 'primary', limit: 5, remaining: 4, retryAfterMs: undefined, cost: 1, now: 1_700_000_000_000 })
+    expect(decision).toMatchObject({
+      allowed: true,
+      kind: 'granted',
+      source: 'primary',
+      limit: 5,
+      remaining: 4,
+      retryAfterMs: undefined,
+      cost: 1,
+      now: 1_700_000_000_000,
+    })
     expect(decision.resetAt).toBe(decision.now + decision.resetAfterMs)
   })
 
@@ -59,8 +70,8 @@ describe('the call people learn first', () => {
     expectTypeOf(limiter.ban('k', 5)).toEqualTypeOf<void>()
     expectTypeOf(limiter.store).toEqualTypeOf<MemoryStore>()
     const remote = createLimiter({ rate: '5/m', store: later(memoryStore()) })
-    expectTypeOf(remote.check).returns.toEqualTypeOf<Promise<Decision>>()
-    expectTypeOf(remote.refund).returns.toEqualTypeOf<Promise<void>>()
+    expectTypeOf<ReturnType<typeof remote.check>>().toEqualTypeOf<Promise<Decision>>()
+    expectTypeOf<ReturnType<typeof remote.refund>>().toEqualTypeOf<Promise<void>>()
   })
 
   it('needs nothing but a rate, and then has a store of its own', () => {
@@ -74,7 +85,16 @@ describe('the call people learn first', () => {
     const { limiter } = onClock({ rate: '2/s, 9/m', algorithm: 'fixed_window', name: 'api' })
     const decision = limiter.check('k')
     expect(JSON.parse(JSON.stringify(decision))).toEqual({
-      allowed: true, kind: 'granted', policy: 'api', limit: 2, remaining: 1, resetAfterMs: 1000, resetAt: START + 1000, cost: 1, source: 'primary', now: START,
+      allowed: true,
+      kind: 'granted',
+      policy: 'api',
+      limit: 2,
+      remaining: 1,
+      resetAfterMs: 1000,
+      resetAt: START + 1000,
+      cost: 1,
+      source: 'primary',
+      now: START,
       standings: [
         { name: '2-per-s', limit: 2, periodMs: 1000, remaining: 1, resetAfterMs: 1000, nextAfterMs: 1000 },
         { name: '9-per-m', limit: 9, periodMs: 60_000, remaining: 8, resetAfterMs: 60_000, nextAfterMs: 60_000 },
@@ -97,7 +117,24 @@ describe('an option', () => {
     ['skipIf', [true, null, 'x', {}]],
     ['shadow', [1, 'true', null, {}]],
     ['chargeRefused', [1, 'true', null]],
-    ['penalty', [true, null, 5, [], {}, { durationMs: 0 }, { durationMs: 1.5 }, { durationMs: '5' }, { durationMs: 5, factor: 0.5 }, { durationMs: 5, maxMs: 4 }, { durationMs: 5, forgetAfterMs: -1 }, { duration: 5 }, { durationMs: Infinity }]],
+    [
+      'penalty',
+      [
+        true,
+        null,
+        5,
+        [],
+        {},
+        { durationMs: 0 },
+        { durationMs: 1.5 },
+        { durationMs: '5' },
+        { durationMs: 5, factor: 0.5 },
+        { durationMs: 5, maxMs: 4 },
+        { durationMs: 5, forgetAfterMs: -1 },
+        { duration: 5 },
+        { durationMs: Infinity },
+      ],
+    ],
     ['enabled', [1, 'false', null, {}]],
     ['observers', [null, {}, 5, [5], [null]]],
   ]
@@ -115,7 +152,9 @@ describe('an option', () => {
   })
 
   it.each(['Rate', 'key', 'skip_if', 'backend', '__proto__x', ''])('%j that is none is an error naming it', (option) => {
-    expect(() => createLimiter({ rate: '5/m', [option]: 1 } as never)).toThrow(`createLimiter.${option}: expected one of rate, name, group`)
+    expect(() => createLimiter({ rate: '5/m', [option]: 1 } as never)).toThrow(
+      `createLimiter.${option}: expected one of rate, name, group`,
+    )
   })
 
   it.each([null, undefined, 5, '5/m', []])('%j instead of options is an error', (options) => {
@@ -123,19 +162,27 @@ describe('an option', () => {
   })
 
   it('that names a second clock is an error: two clocks cannot both be right', () => {
-    expect(() => createLimiter({ rate: '5/m', store: memoryStore({ clock: manualClock() }), clock: manualClock() })).toThrow(/^createLimiter\.clock/)
+    expect(() => createLimiter({ rate: '5/m', store: memoryStore({ clock: manualClock() }), clock: manualClock() })).toThrow(
+      /^createLimiter\.clock/,
+    )
   })
 
   it('of settings that no rate could make right fails at once, also where the rate is a function', () => {
     expect(() => createLimiter({ rate: () => '5/m', algorithm: 'x' as never })).toThrow(/^createLimiter\.algorithm/)
-    expect(() => createLimiter({ rate: () => '5/m', algorithm: 'gcra', algorithmConfig: { burst: 0 } })).toThrow(/algorithmConfig\.burst/)
+    expect(() => createLimiter({ rate: () => '5/m', algorithm: 'gcra', algorithmConfig: { burst: 0 } })).toThrow(
+      /algorithmConfig\.burst/,
+    )
     expect(() => createLimiter({ rate: () => '5/m', algorithmConfig: { bucketSize: 5 } })).toThrow(/algorithmConfig\.bucketSize/)
   })
 
   it('cost that could never be granted fails at once', () => {
-    expect(() => createLimiter({ rate: '5/m', cost: 6 })).toThrow(/^createLimiter\.cost: expected at most what the limit can ever grant, 5, received 6/)
+    expect(() => createLimiter({ rate: '5/m', cost: 6 })).toThrow(
+      /^createLimiter\.cost: expected at most what the limit can ever grant, 5, received 6/,
+    )
     expect(() => createLimiter({ rate: '9/m', algorithm: 'gcra', cost: 2 })).toThrow(ConfigError)
-    expect(() => createLimiter({ rate: '5/m', algorithm: 'token_bucket', algorithmConfig: { tokensPerRequest: 6 } })).toThrow(ConfigError)
+    expect(() => createLimiter({ rate: '5/m', algorithm: 'token_bucket', algorithmConfig: { tokensPerRequest: 6 } })).toThrow(
+      ConfigError,
+    )
     expect(() => createLimiter({ rate: '0/m', cost: 6 })).not.toThrow()
   })
 })
@@ -149,14 +196,20 @@ describe('a key', () => {
     expect(() => limiter.ban(key as never, 5)).toThrow(RateLimitError)
   })
 
-  it.each([['a b', 'a_b'], ['a:b', 'a', 'b'], ['__proto__', 'constructor', 'toString'], ['x'.repeat(300), `${'x'.repeat(300)}y`], ['\u00e9', 'e\u0301'], ['\ud800', '\udfff', '\ufffd'], ['a', 'a\u0000', '\u0000a'], ['A', 'a', 'a ']])(
-    'counts apart from its neighbours: %j',
-    (...keys) => {
-      const { limiter } = onClock({ rate: '1/m' })
-      expect(keys.map((key) => limiter.check(key).allowed)).toEqual(keys.map(() => true))
-      expect(keys.map((key) => limiter.check(key).allowed)).toEqual(keys.map(() => false))
-    },
-  )
+  it.each([
+    ['a b', 'a_b'],
+    ['a:b', 'a', 'b'],
+    ['__proto__', 'constructor', 'toString'],
+    ['x'.repeat(300), `${'x'.repeat(300)}y`],
+    ['\u00e9', 'e\u0301'],
+    ['\ud800', '\udfff', '\ufffd'],
+    ['a', 'a\u0000', '\u0000a'],
+    ['A', 'a', 'a '],
+  ])('counts apart from its neighbours: %j', (...keys) => {
+    const { limiter } = onClock({ rate: '1/m' })
+    expect(keys.map((key) => limiter.check(key).allowed)).toEqual(keys.map(() => true))
+    expect(keys.map((key) => limiter.check(key).allowed)).toEqual(keys.map(() => false))
+  })
 })
 
 describe('cost', () => {
@@ -171,14 +224,23 @@ describe('cost', () => {
   it('over the capacity is refused as never satisfiable, by every algorithm, without asking the store', () => {
     for (const algorithm of ['sliding_window', 'fixed_window', 'token_bucket', 'leaky_bucket'] as const) {
       const { limiter, store } = onClock({ rate: '5/m', algorithm })
-      expect(limiter.check('k', { cost: 6 })).toMatchObject({ allowed: false, kind: 'refused', reason: 'cost', source: 'none', retryAfterMs: undefined, now: START })
+      expect(limiter.check('k', { cost: 6 })).toMatchObject({
+        allowed: false,
+        kind: 'refused',
+        reason: 'cost',
+        source: 'none',
+        retryAfterMs: undefined,
+        now: START,
+      })
       expect(store.size).toBe(0)
     }
   })
 
   it('of a bucket is its tokensPerRequest unless a call names another', () => {
     const { limiter } = onClock({ rate: '10/m', algorithm: 'token_bucket', algorithmConfig: { tokensPerRequest: 3 } })
-    expect([limiter.check('k'), limiter.check('k', { cost: 1 }), limiter.check('k')].map(({ remaining }) => remaining)).toEqual([7, 6, 3])
+    expect([limiter.check('k'), limiter.check('k', { cost: 1 }), limiter.check('k')].map(({ remaining }) => remaining)).toEqual([
+      7, 6, 3,
+    ])
   })
 
   it('may be a function of the subject', () => {
@@ -188,7 +250,12 @@ describe('cost', () => {
   })
 
   it.each<[string, () => unknown]>([
-    ['throws', () => { throw new Error('no size') }],
+    [
+      'throws',
+      () => {
+        throw new Error('no size')
+      },
+    ],
     ['is not a number', () => Number.NaN],
     ['is 0', () => 0],
     ['is a text', () => '5'],
@@ -204,18 +271,34 @@ describe('cost', () => {
 describe('a rate of 0', () => {
   it('denies all without asking the store', () => {
     const { limiter, store } = onClock({ rate: '0/m' })
-    expect(limiter.check('k')).toMatchObject({ allowed: false, reason: 'limit', source: 'none', limit: 0, remaining: 0, retryAfterMs: undefined })
+    expect(limiter.check('k')).toMatchObject({
+      allowed: false,
+      reason: 'limit',
+      source: 'none',
+      limit: 0,
+      remaining: 0,
+      retryAfterMs: undefined,
+    })
     expect(store.size).toBe(0)
   })
 })
 
 describe('a rate that is a function', () => {
   it('is asked for each call, with the subject, and may say: no limit', () => {
-    const { limiter } = onClock<{ plan: string | null }>({ rate: ({ plan }) => (plan === null ? null : plan === 'pro' ? '100/m' : '2/m') })
+    const { limiter } = onClock<{ plan: string | null }>({
+      rate: ({ plan }) => (plan === null ? null : plan === 'pro' ? '100/m' : '2/m'),
+    })
     expect(limiter.check('a', { subject: { plan: 'free' } }).limit).toBe(2)
     // The counter is the same, as algorithm and period are.
     expect(limiter.check('a', { subject: { plan: 'pro' } })).toMatchObject({ limit: 100, remaining: 98 })
-    expect(limiter.check('a', { subject: { plan: null } })).toMatchObject({ allowed: true, kind: 'exempt', source: 'none', limit: Infinity, remaining: Infinity, standings: [] })
+    expect(limiter.check('a', { subject: { plan: null } })).toMatchObject({
+      allowed: true,
+      kind: 'exempt',
+      source: 'none',
+      limit: Infinity,
+      remaining: Infinity,
+      standings: [],
+    })
     expect(limiter.limitsFor('a', { subject: { plan: null } })).toBeUndefined()
   })
 
@@ -227,7 +310,13 @@ describe('a rate that is a function', () => {
 
   it('that throws, or returns what is no rate, throws to the caller', () => {
     const thrown = new Error('no database')
-    expect(() => onClock({ rate: () => { throw thrown } }).limiter.check('k')).toThrow(thrown)
+    expect(() =>
+      onClock({
+        rate: () => {
+          throw thrown
+        },
+      }).limiter.check('k'),
+    ).toThrow(thrown)
     for (const rate of [undefined, 5, '5', '', {}, []]) {
       expect(() => onClock({ rate: () => rate as string }).limiter.check('k')).toThrow(ConfigError)
     }
@@ -269,19 +358,26 @@ describe('tiers', () => {
 
   it('choose the rate: by name, by *, by default', () => {
     const rate = tiered({ free: '5/m', pro: '50/m', staff: null, '*': '1/m' }, { by, default: 'free' })
-    const rates = ['free', 'pro', 'staff', 'unheard-of', '__proto__', 'toString', undefined].map((plan) => rate(plan === undefined ? {} : { plan }))
+    const rates = ['free', 'pro', 'staff', 'unheard-of', '__proto__', 'toString', undefined].map((plan) =>
+      rate(plan === undefined ? {} : { plan }),
+    )
     expect(rates).toEqual(['5/m', '50/m', null, '1/m', '1/m', '1/m', '5/m'])
     expect(tiered({ '*': '1/m' }, { by })({})).toBe('1/m')
   })
 
   it('that nobody foresaw do not mean: no limit', () => {
-    expect(() => tiered({ free: '5/m' }, { by })({ plan: 'gold' })).toThrow(/expected a tier among free, or a rate for "\*", received "gold"/)
+    expect(() => tiered({ free: '5/m' }, { by })({ plan: 'gold' })).toThrow(
+      /expected a tier among free, or a rate for "\*", received "gold"/,
+    )
     expect(() => tiered({ free: '5/m' }, { by })({})).toThrow(ConfigError)
   })
 
   it('limit through the limiter, apart by key', () => {
     const { limiter } = onClock<{ plan?: string }>({ rate: tiered({ free: '1/m', pro: '3/m' }, { by, default: 'free' }) })
-    expect([limiter.check('a', { subject: {} }), limiter.check('a', { subject: {} })].map(({ allowed }) => allowed)).toEqual([true, false])
+    expect([limiter.check('a', { subject: {} }), limiter.check('a', { subject: {} })].map(({ allowed }) => allowed)).toEqual([
+      true,
+      false,
+    ])
     expect(limiter.check('a', { subject: { plan: 'pro' } })).toMatchObject({ allowed: true, remaining: 1 })
   })
 
@@ -318,18 +414,30 @@ describe('skipIf', () => {
   it('that throws is reported, and limiting goes on', () => {
     const onError = vi.fn()
     const failure = new Error('no session')
-    const { limiter } = onClock({ rate: '1/m', skipIf: () => { throw failure }, observers: [{ onError }] })
+    const { limiter } = onClock({
+      rate: '1/m',
+      skipIf: () => {
+        throw failure
+      },
+      observers: [{ onError }],
+    })
     expect([limiter.check('k').allowed, limiter.check('k').allowed]).toEqual([true, false])
-    expect(onError.mock.calls).toEqual([[failure, 'skipIf'], [failure, 'skipIf']])
+    expect(onError.mock.calls).toEqual([
+      [failure, 'skipIf'],
+      [failure, 'skipIf'],
+    ])
   })
 })
 
 describe('a function that is async', () => {
-  it.each(['skipIf', 'cost', 'enabled', 'rate'])('is a clear error as %s: a promise is neither a yes nor a number', async (option) => {
-    const { limiter } = onClock({ rate: '5/m', [option]: async () => Promise.reject(new Error('late')) } as never)
-    expect(() => limiter.check('k')).toThrow(`createLimiter.${option}: expected a function that is not async`)
-    await new Promise((resolve) => setImmediate(resolve))
-  })
+  it.each(['skipIf', 'cost', 'enabled', 'rate'])(
+    'is a clear error as %s: a promise is neither a yes nor a number',
+    async (option) => {
+      const { limiter } = onClock({ rate: '5/m', [option]: async () => Promise.reject(new Error('late')) } as never)
+      expect(() => limiter.check('k')).toThrow(`createLimiter.${option}: expected a function that is not async`)
+      await new Promise((resolve) => setImmediate(resolve))
+    },
+  )
 })
 
 describe('the kill switch', () => {
@@ -342,12 +450,22 @@ describe('the kill switch', () => {
     enabled = true
     expect(limiter.check('k').allowed).toBe(false)
     expect(store.size).toBe(1)
-    expect(onClock({ rate: '0/m', enabled: false }).limiter.check('k')).toMatchObject({ allowed: true, kind: 'exempt', now: START })
+    expect(onClock({ rate: '0/m', enabled: false }).limiter.check('k')).toMatchObject({
+      allowed: true,
+      kind: 'exempt',
+      now: START,
+    })
   })
 
   it('that throws is reported and leaves limiting on', () => {
     const onError = vi.fn()
-    const { limiter } = onClock({ rate: '1/m', enabled: () => { throw new Error('flags') }, observers: [{ onError }] })
+    const { limiter } = onClock({
+      rate: '1/m',
+      enabled: () => {
+        throw new Error('flags')
+      },
+      observers: [{ onError }],
+    })
     expect([limiter.check('k').allowed, limiter.check('k').allowed]).toEqual([true, false])
     expect(onError).toHaveBeenCalledWith(expect.any(Error), 'enabled')
   })
@@ -362,16 +480,28 @@ describe('observers', () => {
     limiter.check('a')
     limiter.check('b', { cost: 5 })
     limiter.check('c', { rate: null })
-    expect(seen).toEqual([['granted', 'a'], ['refused', 'a'], ['refused', 'b'], ['exempt', 'c']])
+    expect(seen).toEqual([
+      ['granted', 'a'],
+      ['refused', 'a'],
+      ['refused', 'b'],
+      ['exempt', 'c'],
+    ])
   })
 
   it('that throw, in either call, never reach the request nor each other', () => {
     const reached = vi.fn()
     const broken: Observer = {
-      onDecision() { throw new Error('metrics') },
-      onError() { throw new Error('even so') },
+      onDecision() {
+        throw new Error('metrics')
+      },
+      onError() {
+        throw new Error('even so')
+      },
     }
-    const { limiter } = onClock({ rate: '1/m', observers: [broken, { onDecision: reached, onError: reached }, { onDecision: 5 } as never, {}] })
+    const { limiter } = onClock({
+      rate: '1/m',
+      observers: [broken, { onDecision: reached, onError: reached }, { onDecision: 5 } as never, {}],
+    })
     expect(limiter.check('k')).toMatchObject({ allowed: true })
     expect(reached).toHaveBeenCalledWith(expect.any(Decision), 'k')
     expect(reached).toHaveBeenCalledWith(expect.objectContaining({ message: 'metrics' }), 'observer')
@@ -382,7 +512,13 @@ describe('observers', () => {
 describe('shadow', () => {
   it('evaluates, counts and reports, and never refuses', () => {
     const seen: string[] = []
-    const { limiter } = onClock({ rate: '1/m', algorithm: 'fixed_window', shadow: true, penalty: { durationMs: 5000 }, observers: [{ onDecision: ({ kind }) => void seen.push(kind) }] })
+    const { limiter } = onClock({
+      rate: '1/m',
+      algorithm: 'fixed_window',
+      shadow: true,
+      penalty: { durationMs: 5000 },
+      observers: [{ onDecision: ({ kind }) => void seen.push(kind) }],
+    })
     const decisions = [limiter.check('k'), limiter.check('k'), limiter.check('k', { cost: 7 })]
     expect(decisions.map(({ allowed }) => allowed)).toEqual([true, true, true])
     expect(seen).toEqual(['granted', 'refused', 'refused'])
@@ -404,12 +540,15 @@ describe('chargeRefused', () => {
     expect(limiter.check('k').allowed).toBe(true)
   })
 
-  it.each(['sliding_window', 'fixed_window', 'token_bucket', 'leaky_bucket'] as const)('%s: a refused request refunded frees nothing', (algorithm) => {
-    const { limiter } = onClock({ rate: '3/m', algorithm, chargeRefused: true })
-    limiter.check('k', { cost: 3 })
-    for (let i = 0; i < 5; i++) limiter.refund('k', { of: limiter.check('k') })
-    expect(limiter.peek('k')).toMatchObject({ allowed: false, remaining: 0 })
-  })
+  it.each(['sliding_window', 'fixed_window', 'token_bucket', 'leaky_bucket'] as const)(
+    '%s: a refused request refunded frees nothing',
+    (algorithm) => {
+      const { limiter } = onClock({ rate: '3/m', algorithm, chargeRefused: true })
+      limiter.check('k', { cost: 3 })
+      for (let i = 0; i < 5; i++) limiter.refund('k', { of: limiter.check('k') })
+      expect(limiter.peek('k')).toMatchObject({ allowed: false, remaining: 0 })
+    },
+  )
 
   it('of a million calls holds no more than the limit', () => {
     const { clock, limiter, store } = onClock({ rate: '10/h', algorithmConfig: { precision: 'exact' }, chargeRefused: true })
@@ -428,7 +567,8 @@ describe('a refund', () => {
   it('of what was not charged does nothing, and is no error', () => {
     const { limiter } = onClock({ rate: '2/m' })
     limiter.check('k', { cost: 2 })
-    for (const of of [limiter.check('k'), limiter.check('k', { cost: 9 }), limiter.check('k', { rate: null })]) limiter.refund('k', { of })
+    for (const of of [limiter.check('k'), limiter.check('k', { cost: 9 }), limiter.check('k', { rate: null })])
+      limiter.refund('k', { of })
     expect(limiter.peek('k').remaining).toBe(0)
   })
 
@@ -453,7 +593,8 @@ describe('a refund', () => {
 })
 
 describe('identity', () => {
-  const limiters = (store: SyncStore, ...options: Partial<LimiterOptions<SyncStore>>[]) => options.map((one) => createLimiter({ rate: '1/m', store, ...one }))
+  const limiters = (store: SyncStore, ...options: Partial<LimiterOptions<SyncStore>>[]) =>
+    options.map((one) => createLimiter({ rate: '1/m', store, ...one }))
   const alone = (made: Limiter<SyncStore>[]): boolean[] => made.map((limiter) => limiter.check('k').allowed)
 
   it('of two limiters without a name on one store is never the same', () => {
@@ -461,7 +602,9 @@ describe('identity', () => {
   })
 
   it('of two routes is never the same by accident', () => {
-    expect(alone(limiters(memoryStore(), { name: 'a' }, { name: 'b' }, { name: 'a', rate: '1/h' }, { name: 'a', algorithm: 'gcra' }))).toEqual([true, true, true, true])
+    expect(
+      alone(limiters(memoryStore(), { name: 'a' }, { name: 'b' }, { name: 'a', rate: '1/h' }, { name: 'a', algorithm: 'gcra' })),
+    ).toEqual([true, true, true, true])
   })
 
   it('is the same on purpose: by group, whatever the names and amounts', () => {
@@ -471,7 +614,10 @@ describe('identity', () => {
   })
 
   it('belongs to the store: the same name elsewhere counts apart', () => {
-    expect([...alone(limiters(memoryStore(), { name: 'a' })), ...alone(limiters(memoryStore(), { name: 'a' }))]).toEqual([true, true])
+    expect([...alone(limiters(memoryStore(), { name: 'a' })), ...alone(limiters(memoryStore(), { name: 'a' }))]).toEqual([
+      true,
+      true,
+    ])
   })
 
   it('of one limit does not touch another of a different period on the same key', () => {
@@ -539,7 +685,11 @@ describe('bans and penalties', () => {
   })
 
   it('given by hand do not make the store forget earlier ones sooner', () => {
-    const { clock, limiter, store } = onClock({ rate: '1/s', algorithm: 'fixed_window', penalty: { durationMs: 10_000, factor: 2, forgetAfterMs: 3_600_000 } })
+    const { clock, limiter, store } = onClock({
+      rate: '1/s',
+      algorithm: 'fixed_window',
+      penalty: { durationMs: 10_000, factor: 2, forgetAfterMs: 3_600_000 },
+    })
     limiter.check('k')
     limiter.check('k')
     limiter.ban('k', 1)
@@ -563,10 +713,24 @@ describe('on a store that answers later', () => {
   })
 
   it('every verb gives a promise, also where the store is not asked', async () => {
-    const limiter = createLimiter<AsyncStore, string>({ rate: (key) => (key === 'free' ? null : key === 'zero' ? '0/m' : '5/m'), store: later(memoryStore()) })
+    const limiter = createLimiter<AsyncStore, string>({
+      rate: (key) => (key === 'free' ? null : key === 'zero' ? '0/m' : '5/m'),
+      store: later(memoryStore()),
+    })
     const exempt = limiter.check('free')
     const zero = limiter.check('zero')
-    const given = [exempt, zero, limiter.peek('free'), limiter.refund('k', { of: await exempt }), limiter.reset('free'), limiter.ban('free', 5), limiter.unban('free'), limiter.ban('k', 5), limiter.unban('k'), limiter.reset('k')]
+    const given = [
+      exempt,
+      zero,
+      limiter.peek('free'),
+      limiter.refund('k', { of: await exempt }),
+      limiter.reset('free'),
+      limiter.ban('free', 5),
+      limiter.unban('free'),
+      limiter.ban('k', 5),
+      limiter.unban('k'),
+      limiter.reset('k'),
+    ]
     for (const promise of given) expect(promise).toBeInstanceOf(Promise)
     await Promise.all(given)
     expect([(await exempt).kind, (await zero).kind]).toEqual(['exempt', 'refused'])
@@ -575,7 +739,9 @@ describe('on a store that answers later', () => {
   it('a failure of the store reaches the caller', async () => {
     const down: AsyncStore = { ...later(memoryStore()), take: async () => Promise.reject(new Error('connection refused')) }
     await expect(createLimiter({ rate: '5/m', store: down }).check('k')).rejects.toThrow('connection refused')
-    await expect(createLimiter({ rate: '5/m', store: down, skipIf: () => false }).check('k')).rejects.toThrow('connection refused')
+    await expect(createLimiter({ rate: '5/m', store: down, skipIf: () => false }).check('k')).rejects.toThrow(
+      'connection refused',
+    )
   })
 
   it('a penalty that fails is reported, and the refusal stands', async () => {

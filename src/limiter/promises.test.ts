@@ -17,18 +17,35 @@ const rate = fc.tuple(amount, period).map(([n, ms]) => `${n}/${ms}ms`)
 const quarter = (most: number): fc.Arbitrary<number> => fc.integer({ min: 4, max: 4 * most }).map((n) => n / 4)
 
 const oneLimit: fc.Arbitrary<LimitInput> = fc.oneof(
-  fc.record({ rate, algorithmConfig: fc.record({ precision: fc.oneof(fc.constant('exact' as const), fc.integer({ min: 1, max: 80 })) }) }),
-  fc.record({ rate, algorithm: fc.constant('fixed_window' as const), algorithmConfig: fc.record({ align: fc.constantFrom('clock' as const, 'first' as const) }) }),
-  fc.record({ rate, algorithm: fc.constant('token_bucket' as const), algorithmConfig: fc.record({ bucketSize: quarter(9), refillRate: quarter(20) }) }),
+  fc.record({
+    rate,
+    algorithmConfig: fc.record({ precision: fc.oneof(fc.constant('exact' as const), fc.integer({ min: 1, max: 80 })) }),
+  }),
+  fc.record({
+    rate,
+    algorithm: fc.constant('fixed_window' as const),
+    algorithmConfig: fc.record({ align: fc.constantFrom('clock' as const, 'first' as const) }),
+  }),
+  fc.record({
+    rate,
+    algorithm: fc.constant('token_bucket' as const),
+    algorithmConfig: fc.record({ bucketSize: quarter(9), refillRate: quarter(20) }),
+  }),
   fc.record({ rate, algorithm: fc.constant('leaky_bucket' as const) }),
   fc.record({ rate, algorithm: fc.constant('gcra' as const), algorithmConfig: fc.record({ burst: amount }) }),
 )
 const named = (limits: LimitInput[]): LimitInput[] => limits.map((limit, i) => ({ ...limit, name: `limit-${i}` }))
-const limits = fc.oneof({ weight: 2, arbitrary: oneLimit.map((limit) => named([limit])) }, { weight: 1, arbitrary: fc.array(oneLimit, { minLength: 2, maxLength: 3 }).map(named) })
+const limits = fc.oneof(
+  { weight: 2, arbitrary: oneLimit.map((limit) => named([limit])) },
+  { weight: 1, arbitrary: fc.array(oneLimit, { minLength: 2, maxLength: 3 }).map(named) },
+)
 
 /** Steps relative to the longest period of the limits, so that every boundary is met. */
 const history = fc.array(
-  fc.record({ part: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.4, noNaN: true }), fc.constantFrom(1, 1.01)), cost: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    part: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.4, noNaN: true }), fc.constantFrom(1, 1.01)),
+    cost: fc.integer({ min: 1, max: 4 }),
+  }),
   { minLength: 1, maxLength: 25 },
 )
 type History = readonly { readonly part: number; readonly cost: number }[]
@@ -58,12 +75,20 @@ function play({ clock, limiter, most }: Scene, steps: History, each: (cost: numb
 }
 
 const figures = ({ allowed, remaining, resetAfterMs, nextAfterMs, retryAfterMs, standings }: Decision): unknown => ({
-  allowed, remaining, resetAfterMs, nextAfterMs, retryAfterMs, standings,
+  allowed,
+  remaining,
+  resetAfterMs,
+  nextAfterMs,
+  retryAfterMs,
+  standings,
 })
 
 /** Runs a law over random limits and histories. */
 function always(law: (at: Scene, steps: History) => void, numRuns = 150): void {
-  fc.assert(fc.property(limits, history, (inputs, steps) => law(scene(inputs), steps)), { numRuns })
+  fc.assert(
+    fc.property(limits, history, (inputs, steps) => law(scene(inputs), steps)),
+    { numRuns },
+  )
 }
 
 describe('every limit', () => {
@@ -250,17 +275,25 @@ describe('a refund', () => {
 
   it('of an ended window gives nothing to a later one', () => {
     fc.assert(
-      fc.property(fc.constantFrom<LimitInput>({ rate: '9/1s', algorithm: 'fixed_window' }, { rate: '9/1s', algorithmConfig: { precision: 'exact' } }, { rate: '9/1s' }), history, (input, steps) => {
-        const at = scene([input])
-        const decision = at.limiter.check('k', { cost: 9 })
-        at.clock.advance(2000)
-        play(at, steps, (cost) => {
-          at.limiter.check('k', { cost })
-          const before = at.read()
-          at.limiter.refund('k', { of: decision, cost: 1 })
-          expect(at.read()).toEqual(before)
-        })
-      }),
+      fc.property(
+        fc.constantFrom<LimitInput>(
+          { rate: '9/1s', algorithm: 'fixed_window' },
+          { rate: '9/1s', algorithmConfig: { precision: 'exact' } },
+          { rate: '9/1s' },
+        ),
+        history,
+        (input, steps) => {
+          const at = scene([input])
+          const decision = at.limiter.check('k', { cost: 9 })
+          at.clock.advance(2000)
+          play(at, steps, (cost) => {
+            at.limiter.check('k', { cost })
+            const before = at.read()
+            at.limiter.refund('k', { of: decision, cost: 1 })
+            expect(at.read()).toEqual(before)
+          })
+        },
+      ),
       { numRuns: 60 },
     )
   })
@@ -286,7 +319,8 @@ describe('a refund', () => {
             sum += cost
             const apart = now - first.now
             if (limit.kind === 'bucket') expect(sum * limit.unit).toBeLessThanOrEqual(limit.capacity + limit.drain * apart)
-            else if (apart < limit.periodMs) expect(sum).toBeLessThanOrEqual(limit.kind === 'sliding' ? limit.amount : 2 * limit.amount)
+            else if (apart < limit.periodMs)
+              expect(sum).toBeLessThanOrEqual(limit.kind === 'sliding' ? limit.amount : 2 * limit.amount)
           }
         }
       }),

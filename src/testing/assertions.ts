@@ -58,7 +58,11 @@ export function assertAllowed(decision: Decision): void {
 export function assertRefused(decision: Decision, retryAfterMs?: number): void {
   if (decision.allowed) throw new AssertionError(`expected a refused request, ${told(decision)}`, true, false)
   if (retryAfterMs !== undefined && decision.retryAfterMs !== retryAfterMs) {
-    throw new AssertionError(`expected a refusal with retryAfterMs ${retryAfterMs}, ${told(decision)}`, decision.retryAfterMs, retryAfterMs)
+    throw new AssertionError(
+      `expected a refusal with retryAfterMs ${retryAfterMs}, ${told(decision)}`,
+      decision.retryAfterMs,
+      retryAfterMs,
+    )
   }
 }
 

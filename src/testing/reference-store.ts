@@ -5,7 +5,16 @@
 import { bannedForMs, strike } from '../algorithms/ban.ts'
 import { bucketLaw } from '../algorithms/bucket.ts'
 import { ABSENT, CHARGE, type CellLaw, LOOK } from '../algorithms/law.ts'
-import { type Entries, fixedLaw, leavesAt, slidingPour, slidingRead, slidingRefund, slidingSettle, slidingTotal } from '../algorithms/window.ts'
+import {
+  type Entries,
+  fixedLaw,
+  leavesAt,
+  slidingPour,
+  slidingRead,
+  slidingRefund,
+  slidingSettle,
+  slidingTotal,
+} from '../algorithms/window.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
 import type { Clock } from '../core/clock.ts'
 import type { LimitSet } from '../core/limit-set.ts'
@@ -47,7 +56,12 @@ class Reference implements ReferenceStore {
     if (spends) for (const law of laws) law.heal(now)
     const fits = laws.map((law, i) => law.fits(cost, now, readings, i * READING_WIDTH)).every(Boolean)
     if (spends && (fits || mode === 'charge')) laws.forEach((law, i) => law.pour(cost, now, readings, i * READING_WIDTH))
-    if (spends || (mode === 'refund' && known !== undefined)) this.plant(set, identity, laws.map((law) => law.state()))
+    if (spends || (mode === 'refund' && known !== undefined))
+      this.plant(
+        set,
+        identity,
+        laws.map((law) => law.state()),
+      )
     return { granted: fits && banMs === 0, now, readings, bannedForMs: banMs, source: 'primary' }
   }
 
@@ -104,7 +118,9 @@ interface Running {
 }
 
 function lawOf(limit: Limit, state: State): Running {
-  return limit.kind === 'sliding' ? overEntries(limit, [...state]) : overCells(limit, limit.kind === 'bucket' ? bucketLaw : fixedLaw, state)
+  return limit.kind === 'sliding'
+    ? overEntries(limit, [...state])
+    : overCells(limit, limit.kind === 'bucket' ? bucketLaw : fixedLaw, state)
 }
 
 function overCells(limit: Limit, law: CellLaw, before: State): Running {

@@ -44,8 +44,14 @@ const POLICIES: readonly { readonly rates: readonly RateInput[]; readonly defaul
   { rates: ['5/3s', '8/3s'], defaults: { algorithm: 'fixed_window', algorithmConfig: { align: 'first' } } },
   { rates: ['100/month', '90/month'], defaults: { timeZone: 'America/New_York' } },
   { rates: ['5/3s', '2/3s', '9/3s'], defaults: { algorithm: 'token_bucket' } },
-  { rates: ['7/3s'], defaults: { algorithm: 'token_bucket', algorithmConfig: { bucketSize: 3.5, refillRate: 1.6667, initialTokens: 1 } } },
-  { rates: ['3/s'], defaults: { algorithm: 'token_bucket', algorithmConfig: { bucketSize: 4, refillRate: 0, initialTokens: 3 } } },
+  {
+    rates: ['7/3s'],
+    defaults: { algorithm: 'token_bucket', algorithmConfig: { bucketSize: 3.5, refillRate: 1.6667, initialTokens: 1 } },
+  },
+  {
+    rates: ['3/s'],
+    defaults: { algorithm: 'token_bucket', algorithmConfig: { bucketSize: 4, refillRate: 0, initialTokens: 3 } },
+  },
   { rates: ['1000000/365d'], defaults: { algorithm: 'leaky_bucket', algorithmConfig: { bucketCapacity: 5, leakRate: 0.7 } } },
   { rates: ['7/2s'], defaults: { algorithm: 'gcra', algorithmConfig: { burst: 3 } } },
   { rates: ['3/s, 10/10s', '4/s, 8/10s'], defaults: {} },
@@ -95,9 +101,17 @@ interface Charge {
   readonly now: number
 }
 
-async function compareAtRandom(store: Store, clock: ManualClock, random: SeededRandom, steps: number, sweeps: boolean): Promise<void> {
+async function compareAtRandom(
+  store: Store,
+  clock: ManualClock,
+  random: SeededRandom,
+  steps: number,
+  sweeps: boolean,
+): Promise<void> {
   const reference = referenceStore(clock)
-  const policies = POLICIES.map(({ rates, defaults }, i) => rates.map((rate) => buildLimitSet(`conformance ${i}`, rate, defaults)))
+  const policies = POLICIES.map(({ rates, defaults }, i) =>
+    rates.map((rate) => buildLimitSet(`conformance ${i}`, rate, defaults)),
+  )
   // Few policies and keys per round, so that their counters fill.
   const few = [random.pick(policies), random.pick(policies)]
   // A bucket that has run full may be forgotten; a slower refill asked for later would tell that it was.

@@ -67,7 +67,13 @@ const SLIDING: readonly Tape[] = [
   {
     name: 'refused requests are not recorded',
     options: { rate: '2/2s' },
-    steps: [[0, 'check', true], [100, 'check', true], [1700, 'check', false], [100, 'check', false], [250, 'check', true]],
+    steps: [
+      [0, 'check', true],
+      [100, 'check', true],
+      [1700, 'check', false],
+      [100, 'check', false],
+      [250, 'check', true],
+    ],
   },
   {
     name: 'refused requests are not recorded, to the millisecond',
@@ -331,7 +337,10 @@ const BUCKETS: readonly Tape[] = [
   {
     name: 'a bucket size of 0 refuses everything',
     options: { rate: '5/m', algorithm: 'token_bucket', algorithmConfig: { bucketSize: 0 } },
-    steps: [[0, 'check', false, 0, undefined, 'never'], [HOUR, 'check', false, 0, undefined, 'never']],
+    steps: [
+      [0, 'check', false, 0, undefined, 'never'],
+      [HOUR, 'check', false, 0, undefined, 'never'],
+    ],
   },
   {
     name: 'fractions of a token count: 10.5 of them, 1.6667 a second',

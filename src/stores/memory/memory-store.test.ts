@@ -32,7 +32,10 @@ function exhaust(store: MemoryStore, set: LimitSet, key: string): number {
 function inChild(script: string): string {
   const source = JSON.stringify(fileURLToPath(new URL('../../', import.meta.url)))
   const code = `const source = ${source};\n${script}`
-  return execFileSync(process.execPath, ['--no-warnings', '--experimental-strip-types', '--input-type=module', '-e', code], { encoding: 'utf8', timeout: 15_000 })
+  return execFileSync(process.execPath, ['--no-warnings', '--experimental-strip-types', '--input-type=module', '-e', code], {
+    encoding: 'utf8',
+    timeout: 15_000,
+  })
 }
 
 describe('options', () => {
@@ -73,7 +76,13 @@ describe('the bound on keys', () => {
   })
 
   it('lets no flood reset the flooder', () => {
-    for (const defaults of [{}, exact, { algorithm: 'fixed_window' }, { algorithm: 'token_bucket' }, { algorithm: 'gcra' }] as const) {
+    for (const defaults of [
+      {},
+      exact,
+      { algorithm: 'fixed_window' },
+      { algorithm: 'token_bucket' },
+      { algorithm: 'gcra' },
+    ] as const) {
       const { clock, store } = open({ memoryMaxKeys: 500 })
       const set = setOf('5/h', defaults)
       exhaust(store, set, 'A')
@@ -137,7 +146,8 @@ describe('the bound on keys', () => {
           const within = times.filter((other) => other >= at && other < at + 1000).length
           expect(within, `seed ${seed}, ${key}`).toBeLessThanOrEqual(algorithm === 'sliding_window' ? 3 : 6)
           // A bucket: burst + rate × T between any two grants.
-          if (algorithm === 'token_bucket') times.slice(i).forEach((other, n) => expect(n + 1).toBeLessThanOrEqual(3 + (3 * (other - at)) / 1000))
+          if (algorithm === 'token_bucket')
+            times.slice(i).forEach((other, n) => expect(n + 1).toBeLessThanOrEqual(3 + (3 * (other - at)) / 1000))
         }
       }
     }
@@ -244,7 +254,18 @@ describe('keys', () => {
   it('may be any text, of any length', () => {
     const { store } = open()
     const set = setOf('1/m')
-    const keys = ['__proto__', 'constructor', '\u0000', '\u0000\u0000', '\ud800', '\udfff', 'x'.repeat(1_000_000), `${'x'.repeat(999_999)}y`, ' ', '']
+    const keys = [
+      '__proto__',
+      'constructor',
+      '\u0000',
+      '\u0000\u0000',
+      '\ud800',
+      '\udfff',
+      'x'.repeat(1_000_000),
+      `${'x'.repeat(999_999)}y`,
+      ' ',
+      '',
+    ]
     expect(keys.map((key) => takes(store, set, key))).toEqual(keys.map(() => true))
     expect(keys.map((key) => takes(store, set, key))).toEqual(keys.map(() => false))
     expect(store.size).toBe(keys.length)
@@ -263,7 +284,11 @@ describe('keys', () => {
 describe('expiry', () => {
   it('gives the memory back', () => {
     const { clock, store } = open({ memoryMaxKeys: 100_000 })
-    const sets = [setOf('2/m', exact), setOf('5/m', { algorithm: 'token_bucket' }), setOf('5/s, 9/m', { algorithm: 'fixed_window' })]
+    const sets = [
+      setOf('2/m', exact),
+      setOf('5/m', { algorithm: 'token_bucket' }),
+      setOf('5/s, 9/m', { algorithm: 'fixed_window' }),
+    ]
     for (let i = 0; i < 20_000; i++) for (const set of sets) for (let n = 0; n < 2; n++) takes(store, set, `k${i}`)
     expect(store.size).toBe(60_000)
     expect(store.bytes).toBeGreaterThan(1_000_000)
@@ -357,7 +382,10 @@ describe('the background sweep', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const call = fc.record({ key: fc.constantFrom('a', 'b', 'c'), afterMs: fc.oneof(fc.nat(5), fc.nat(3000)), ticks: fc.nat(2) })
     const policy = fc.constantFrom<[RateInput, LimitDefaults]>(
-      ['3/s', {}], ['3/s', exact], ['3/s, 5/2s', { algorithm: 'fixed_window' }], ['3/s', { algorithm: 'token_bucket' }],
+      ['3/s', {}],
+      ['3/s', exact],
+      ['3/s, 5/2s', { algorithm: 'fixed_window' }],
+      ['3/s', { algorithm: 'token_bucket' }],
       ['4/s', { algorithm: 'token_bucket', algorithmConfig: { bucketSize: 4, initialTokens: 1 } }],
     )
     fc.assert(
@@ -369,7 +397,7 @@ describe('the background sweep', () => {
             clock.advance(afterMs)
             if (sweeps) vi.advanceTimersByTime(10 * ticks)
             const { granted, readings } = store.take(set, key, 1, 'take')
-            return { granted, readings: [...Array.from(readings)].slice(0, 8), states: store.read(set, key) }
+            return { granted, readings: Array.from(readings).slice(0, 8), states: store.read(set, key) }
           })
           store.close()
           return answers
@@ -403,7 +431,12 @@ describe('a closed store', () => {
       store.close()
       store.close()
       expect([store.size, store.bytes, vi.getTimerCount(), store.sweep(), store.read(set, 'k')]).toEqual([0, 0, 0, 0, undefined])
-      for (const call of [() => takes(store, set, 'k'), () => store.take(set, 'k', 1, 'peek'), () => store.ban(set, 'k', terms), () => store.ping()]) {
+      for (const call of [
+        () => takes(store, set, 'k'),
+        () => store.take(set, 'k', 1, 'peek'),
+        () => store.ban(set, 'k', terms),
+        () => store.ping(),
+      ]) {
         expect(call).toThrow(expect.objectContaining({ code: 'ERR_RATELIMIT_STORE_CLOSED', store: 'memory' }))
       }
       store.reset(set, 'k')
@@ -418,7 +451,11 @@ describe('a closed store', () => {
 describe('reset and size', () => {
   it('count the keys that are there, whatever is done with them', () => {
     const sets = [setOf('2/s'), setOf('2/m', { algorithm: 'fixed_window' })]
-    const action = fc.record({ what: fc.constantFrom('take', 'take', 'take', 'peek', 'refund', 'reset', 'sweep', 'wait'), key: fc.nat(30), set: fc.nat(1) })
+    const action = fc.record({
+      what: fc.constantFrom('take', 'take', 'take', 'peek', 'refund', 'reset', 'sweep', 'wait'),
+      key: fc.nat(30),
+      set: fc.nat(1),
+    })
     fc.assert(
       fc.property(fc.array(action, { maxLength: 150 }), (actions) => {
         const { clock, store } = open()
@@ -432,7 +469,9 @@ describe('reset and size', () => {
           } else store.take(set, `k${key}`, 1, what as 'take')
         }
         store.sweep()
-        const held = sets.flatMap((set) => Array.from({ length: 31 }, (_, i) => store.read(set, `k${i}`))).filter((states) => states !== undefined)
+        const held = sets
+          .flatMap((set) => Array.from({ length: 31 }, (_, i) => store.read(set, `k${i}`)))
+          .filter((states) => states !== undefined)
         expect(store.size).toBe(held.length)
         clock.advance(120_000)
         store.sweep()
@@ -459,4 +498,25 @@ describe('counts beyond 32 bits', () => {
     expect(takes(store, set, 'k', 20_000_000_000)).toBe(true)
     expect(takes(store, set, 'k')).toBe(false)
   })
+})
+
+it('gives the memory of expired keys back to the process, not only in its own count', () => {
+  const clock = manualClock(1_700_000_000_000)
+  const set = buildLimitSet('given back', '10/m', { algorithm: 'fixed_window' })
+  const held = (): number => {
+    globalThis.gc?.()
+    globalThis.gc?.()
+    return process.memoryUsage().arrayBuffers
+  }
+  const before = held()
+  const store = memoryStore({ clock, memoryMaxKeys: 300_000, sweepIntervalMs: false })
+  for (let i = 0; i < 200_000; i++) store.take(set, `key ${i}`, 1, 'take')
+  expect(held() - before).toBeGreaterThan(4_000_000)
+  clock.advance(120_000)
+  // One key goes on being asked for; it must not keep the slots that the others left.
+  store.take(set, 'key 1', 1, 'take')
+  store.sweep()
+  for (let i = 0; i < 3; i++) store.take(set, 'key 1', 1, 'take')
+  expect(held() - before).toBeLessThan(1_000_000)
+  store.close()
 })

@@ -319,6 +319,8 @@ class Memory implements MemoryStore {
   #sweepTable(table: Table, count: number, now: number): void {
     const before = table.keys
     table.sweep(count, now)
+    // The table may have moved: what the last lookup remembers would keep the slots it left.
+    this.#slots = undefined
     this.#size += table.keys - before
   }
 
