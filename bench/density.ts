@@ -29,7 +29,12 @@ async function measure(algorithm: AlgorithmName, hits: number, stepMs: number): 
   const clock = manualClock(1_700_000_000_000)
   const before = bytesHeld()
   const store = memoryStore({ memoryMaxKeys: 2 * KEYS, memoryMaxBytes: 2 ** 32, clock, sweepIntervalMs: 10 })
-  const limiter = createLimiter({ rate: '600/h', algorithm, store, ...(algorithm === 'gcra' && { algorithmConfig: { burst: 600 } }) })
+  const limiter = createLimiter({
+    rate: '600/h',
+    algorithm,
+    store,
+    ...(algorithm === 'gcra' && { algorithmConfig: { burst: 600 } }),
+  })
   for (let hit = 0; hit < hits; hit++) {
     for (let i = 0; i < KEYS; i++) limiter.check(`client:${1_000_000 + i}:10.2`)
     clock.advance(stepMs)

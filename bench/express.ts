@@ -26,12 +26,20 @@ function contenders(): Record<string, RequestHandler | undefined> {
       response.setHeader('X-RateLimit-Remaining', String(LIMIT - client.count))
       response.setHeader('X-RateLimit-Reset', String(Math.ceil(client.resetMs / 1000)))
       response.setHeader('RateLimit-Policy', '"1000000000-per-h";q=1000000000;w=3600')
-      response.setHeader('RateLimit', `"1000000000-per-h";r=${LIMIT - client.count};t=${Math.ceil((client.resetMs - now) / 1000)}`)
+      response.setHeader(
+        'RateLimit',
+        `"1000000000-per-h";r=${LIMIT - client.count};t=${Math.ceil((client.resetMs - now) / 1000)}`,
+      )
       if (client.count > LIMIT) response.sendStatus(429)
       else next()
     },
     'smart-ratelimit': rateLimit({ rate: `${LIMIT}/h`, algorithm: 'fixed_window' }) as RequestHandler,
-    'express-rate-limit': expressRateLimit({ windowMs: 3_600_000, limit: LIMIT, legacyHeaders: true, standardHeaders: 'draft-8' }),
+    'express-rate-limit': expressRateLimit({
+      windowMs: 3_600_000,
+      limit: LIMIT,
+      legacyHeaders: true,
+      standardHeaders: 'draft-8',
+    }),
     'rate-limiter-flexible': (request, response, next) => {
       flexible.consume(request.ip as string).then(
         (found) => {

@@ -16,6 +16,13 @@ function contender(law: CellLaw, algorithm: 'token_bucket' | 'fixed_window'): Co
 
 /** Nanoseconds of one take. */
 export async function laws(): Promise<string> {
-  const results = await race({ bucket: contender(bucketLaw, 'token_bucket'), 'fixed window': contender(fixedLaw, 'fixed_window') }, 'bucket', { rounds: 9, calls: 1_000_000 })
-  return markdown(['law', 'ns a take'], results.map(({ name, ns }) => [name, ns.toFixed(1)]))
+  const results = await race(
+    { bucket: contender(bucketLaw, 'token_bucket'), 'fixed window': contender(fixedLaw, 'fixed_window') },
+    'bucket',
+    { rounds: 9, calls: 1_000_000 },
+  )
+  return markdown(
+    ['law', 'ns a take'],
+    results.map(({ name, ns }) => [name, ns.toFixed(1)]),
+  )
 }

@@ -8,7 +8,13 @@ const ALGORITHMS: readonly AlgorithmName[] = ['fixed_window', 'token_bucket', 'g
 
 /** Keys as servers have them: flat strings of twenty characters. */
 function keys(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => Buffer.from(`client:${String(1_000_000 + i).slice(-7)}:${String(i * 7919).padStart(5, '0').slice(-5)}`).toString('latin1'))
+  return Array.from({ length: count }, (_, i) =>
+    Buffer.from(
+      `client:${String(1_000_000 + i).slice(-7)}:${String(i * 7919)
+        .padStart(5, '0')
+        .slice(-5)}`,
+    ).toString('latin1'),
+  )
 }
 
 interface Scenario {
@@ -23,7 +29,11 @@ function scenarios(): readonly Scenario[] {
   return [
     { name: '1 hot key', keyOf: () => many[0] as string, prefill: 1 },
     { name: '10k keys', keyOf: (turn) => many[(turn * 7919) % 10_000] as string, prefill: 10_000 },
-    { name: '10k keys, string made per call', keyOf: (turn) => `client:${1_000_000 + ((turn * 7919) % 10_000)}:10.2`, prefill: 10_000 },
+    {
+      name: '10k keys, string made per call',
+      keyOf: (turn) => `client:${1_000_000 + ((turn * 7919) % 10_000)}:10.2`,
+      prefill: 10_000,
+    },
     { name: '1M keys', keyOf: (turn) => million[(turn * 7919) % 1_000_000] as string, prefill: 1_000_000 },
   ]
 }
@@ -35,7 +45,10 @@ export async function memory(): Promise<string> {
     const races: (readonly RaceResult[])[] = []
     for (const perTurn of [undefined, 8, 64]) races.push(await run(scenario, perTurn))
     const [first = []] = races
-    const rows = first.map(({ name }, i) => [name, ...races.flatMap((results) => [ns(results[i] as RaceResult), ratio(results[i] as RaceResult)])])
+    const rows = first.map(({ name }, i) => [
+      name,
+      ...races.flatMap((results) => [ns(results[i] as RaceResult), ratio(results[i] as RaceResult)]),
+    ])
     const head = ['', 'ns, clock each time', `× ${FASTEST}`, 'ns, 8 a turn', `× ${FASTEST}`, 'ns, 64 a turn', `× ${FASTEST}`]
     out.push(`### ${scenario.name}\n`, markdown(head, rows), '')
   }
@@ -50,7 +63,11 @@ async function run({ keyOf, prefill }: Scenario, perTurn: number | undefined): P
   const contenders: Record<string, Contender> = { ...own, ...peers(keyOf) }
   // All keys are known before the race: it is about decisions, not about growing.
   for (const contender of Object.values(contenders)) for (let turn = 0; turn < prefill; turn++) contender(turn)
-  return race(contenders, FASTEST, { rounds: 11, calls: perTurn === undefined ? 51_200 : 12_800, ...(perTurn !== undefined && { perTurn }) })
+  return race(contenders, FASTEST, {
+    rounds: 11,
+    calls: perTurn === undefined ? 51_200 : 12_800,
+    ...(perTurn !== undefined && { perTurn }),
+  })
 }
 
 async function refusals(): Promise<string> {
@@ -58,7 +75,11 @@ async function refusals(): Promise<string> {
   const [key = ''] = keys(1)
   for (const algorithm of ALGORITHMS) {
     const refusing = ours(algorithm, () => key, undefined, '1/d')
-    const contenders = { admitted: ours(algorithm, () => key), refused: refusing, 'rate-limiter-flexible, refused': peers(() => key, 1)['rate-limiter-flexible'] as Contender }
+    const contenders = {
+      admitted: ours(algorithm, () => key),
+      refused: refusing,
+      'rate-limiter-flexible, refused': peers(() => key, 1)['rate-limiter-flexible'] as Contender,
+    }
     for (const contender of Object.values(contenders)) contender(0)
     const results = await race(contenders, 'admitted', { rounds: 9, calls: 20_000 })
     rows.push([algorithm, ...results.flatMap((result) => [ns(result), ratio(result)])])

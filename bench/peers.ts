@@ -56,6 +56,11 @@ export function peers(keyOf: KeyOf, limit = LIMIT): Record<string, Contender> {
 /** Ours: `check` with its whole decision. A rate that neither refuses nor drains in the time of a race, unless one is given. */
 export function ours(algorithm: AlgorithmName, keyOf: KeyOf, clock?: Clock, rate = '4000000/d'): Contender {
   const store = memoryStore({ memoryMaxKeys: 4_000_000, memoryMaxBytes: 2 ** 32, ...(clock && { clock }) })
-  const limiter = createLimiter({ rate, algorithm, store, ...(algorithm === 'gcra' && { algorithmConfig: { burst: 4_000_000 } }) })
+  const limiter = createLimiter({
+    rate,
+    algorithm,
+    store,
+    ...(algorithm === 'gcra' && { algorithmConfig: { burst: 4_000_000 } }),
+  })
   return (turn) => limiter.check(keyOf(turn)).allowed
 }

@@ -23,7 +23,11 @@ export interface RaceResult {
 }
 
 /** Runs a race; the first round is warm-up. Ratios are to the contender named `reference`. */
-export async function race(contenders: Readonly<Record<string, Contender>>, reference: string, options: RaceOptions): Promise<readonly RaceResult[]> {
+export async function race(
+  contenders: Readonly<Record<string, Contender>>,
+  reference: string,
+  options: RaceOptions,
+): Promise<readonly RaceResult[]> {
   const names = Object.keys(contenders)
   const times = new Map<string, number[]>(names.map((name) => [name, []]))
   for (let round = 0; round <= options.rounds; round++) {
@@ -63,6 +67,7 @@ export function median(values: readonly number[]): number {
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows]
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
-  const line = (row: readonly string[]): string => `| ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`
   return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n')
 }

@@ -17,15 +17,24 @@ export function replayRace(): string {
     const out = openSync(log, 'w')
     spawnSync(process.execPath, [join(root, 'scripts/make-log.ts'), String(LINES)], { stdio: ['ignore', out, 'inherit'] })
     closeSync(out)
-    const rows = [['--rate', '20/m'], ['--rate', '20/m', '--rate', '10/s,60/m', '--rate', '1000/h']].map((proposals) => {
+    const rows = [
+      ['--rate', '20/m'],
+      ['--rate', '20/m', '--rate', '10/s,60/m', '--rate', '1000/h'],
+    ].map((proposals) => {
       const times: number[] = []
       for (let round = 0; round < 5; round++) {
         const start = performance.now()
-        const { status } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), 'replay', log, ...proposals, '--json'], { stdio: 'ignore' })
+        const { status } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), 'replay', log, ...proposals, '--json'], {
+          stdio: 'ignore',
+        })
         if (status !== 0) throw new Error(`replay ended with ${status}`)
         times.push(performance.now() - start)
       }
-      return [proposals.filter((word) => word !== '--rate').join(' and '), (median(times) / 1000).toFixed(2), Math.round(LINES / (median(times) / 1000)).toLocaleString('en-US')]
+      return [
+        proposals.filter((word) => word !== '--rate').join(' and '),
+        (median(times) / 1000).toFixed(2),
+        Math.round(LINES / (median(times) / 1000)).toLocaleString('en-US'),
+      ]
     })
     return markdown(['proposals', 'seconds', 'lines a second'], rows)
   } finally {

@@ -10,10 +10,18 @@ import { laws } from './laws.ts'
 import { memory } from './memory.ts'
 import { replayRace } from './replay.ts'
 
-const RACES: Readonly<Record<string, () => string | Promise<string>>> = { laws, memory, density, express: expressRace, replay: replayRace }
+const RACES: Readonly<Record<string, () => string | Promise<string>>> = {
+  laws,
+  memory,
+  density,
+  express: expressRace,
+  replay: replayRace,
+}
 
 function versions(): string {
-  const { dependencies } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  const { dependencies } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
   const peers = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`)
   return `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}; ${peers.join(', ')}`
 }

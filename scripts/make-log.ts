@@ -13,7 +13,11 @@ function random(): number {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const PATHS = ['/', '/login', '/api/items', '/api/items/42', '/search?q=shoes', '/static/app.js', '/upload', '/api/orders']
-const AGENTS = ['Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0', 'curl/8.5.0', 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/605.1']
+const AGENTS = [
+  'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0',
+  'curl/8.5.0',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/605.1',
+]
 const pad = (value: number): string => String(value).padStart(2, '0')
 
 let timeMs = Date.UTC(2026, 0, 15, 6, 0, 0)

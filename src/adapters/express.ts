@@ -57,7 +57,11 @@ export function rateLimit<Request = RequestLike>(options: ExpressOptions<Request
  * @throws ConfigError for anything that is wrong with the options, naming the entry
  */
 export function rateLimitMiddleware<Request = RequestLike>(options: ExpressMiddlewareOptions<Request> = {}): RateLimitHandler {
-  const limiterFor = buildPathGates(options as ExpressMiddlewareOptions, 'rateLimitMiddleware', (own, option) => new ExpressLimiter(own, option))
+  const limiterFor = buildPathGates(
+    options as ExpressMiddlewareOptions,
+    'rateLimitMiddleware',
+    (own, option) => new ExpressLimiter(own, option),
+  )
   return (request, response, next) => {
     const limiter = limiterFor(request.method ?? 'GET', request.originalUrl ?? request.url ?? '/')
     if (limiter === undefined) next()
@@ -88,7 +92,8 @@ export function rateLimited(
 ): <Method extends AnyHandler>(method: Method, context: ClassMethodDecoratorContext) => Method {
   const limiter = new ExpressLimiter(options, 'rateLimited')
   return (method, context) => {
-    if (typeof method !== 'function' || context?.kind !== 'method') throw new ConfigError('@rateLimited', 'a method to decorate', context?.kind)
+    if (typeof method !== 'function' || context?.kind !== 'method')
+      throw new ConfigError('@rateLimited', 'a method to decorate', context?.kind)
     return limited(method, limiter)
   }
 }
@@ -96,7 +101,12 @@ export function rateLimited(
 function limited<Handler extends AnyHandler>(handler: Handler, limiter: ExpressLimiter): Handler {
   const wrapped = function (this: unknown, ...parameters: unknown[]): unknown {
     const at = requestAt(parameters)
-    if (at < 0) throw new ConfigError(`rate limited ${handler.name || 'handler'}`, 'a request and a response among its arguments', parameters[0])
+    if (at < 0)
+      throw new ConfigError(
+        `rate limited ${handler.name || 'handler'}`,
+        'a request and a response among its arguments',
+        parameters[0],
+      )
     const request = parameters[at] as RequestLike
     const response = parameters[at + 1] as ServerResponse
     const rest = parameters[at + 2]
@@ -115,7 +125,9 @@ function rethrow(error?: unknown): void {
 
 function requestAt(parameters: readonly unknown[]): number {
   return parameters.findIndex(
-    (one, i) => typeof (one as RequestLike | null)?.headers === 'object' && typeof (parameters[i + 1] as ServerResponse | null)?.setHeader === 'function',
+    (one, i) =>
+      typeof (one as RequestLike | null)?.headers === 'object' &&
+      typeof (parameters[i + 1] as ServerResponse | null)?.setHeader === 'function',
   )
 }
 
@@ -163,7 +175,9 @@ class ExpressLimiter {
     const get = (app as { get?: unknown } | undefined)?.get
     if (typeof get !== 'function' || this.#options.trustedProxies !== undefined) return
     if ((get.call(app, 'trust proxy') as unknown) === true) {
-      warnOnce('"trust proxy" is true, so every client can choose its own address; set it to your proxies, or to how many there are')
+      warnOnce(
+        '"trust proxy" is true, so every client can choose its own address; set it to your proxies, or to how many there are',
+      )
     }
   }
 

@@ -118,7 +118,7 @@ export function slidingPour(entries: Entries, limit: Limit, cost: number, now: n
 export function slidingRefund(entries: Entries, limit: Limit, cost: number, takenAt: number | undefined): void {
   const start = takenAt === undefined ? undefined : subWindowStart(limit, takenAt)
   let left = cost
-  for (let i = 0; i < entries.length && left > 0; ) {
+  for (let i = 0; i < entries.length && left > 0;) {
     const count = entries[i + 1] as number
     if (start !== undefined && entries[i] !== start) {
       i += 2

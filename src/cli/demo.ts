@@ -71,14 +71,26 @@ function demoRoutes(store: MemoryStore, observer: { onDecision(decision: Decisio
       path: '/login',
       about: '5 per minute, fixed window from the first try: strict, for passwords',
       curl: 'for i in $(seq 7); do curl -si URL/login | head -1; done',
-      limiter: rateLimit({ ...common, name: 'login', rate: '5/m', algorithm: 'fixed_window', algorithmConfig: { align: 'first' } }),
+      limiter: rateLimit({
+        ...common,
+        name: 'login',
+        rate: '5/m',
+        algorithm: 'fixed_window',
+        algorithmConfig: { align: 'first' },
+      }),
       answer: 'Welcome back.',
     },
     {
       path: '/api',
       about: '60 per minute, token bucket of 20: bursts pass, the average holds',
       curl: 'for i in $(seq 25); do curl -s -o /dev/null -w "%{http_code} " URL/api; done',
-      limiter: rateLimit({ ...common, name: 'api', rate: '60/m', algorithm: 'token_bucket', algorithmConfig: { bucketSize: 20 } }),
+      limiter: rateLimit({
+        ...common,
+        name: 'api',
+        rate: '60/m',
+        algorithm: 'token_bucket',
+        algorithmConfig: { bucketSize: 20 },
+      }),
       answer: '{"data":[1,2,3]}',
     },
     {
@@ -118,9 +130,11 @@ function listen(server: Server, { port, host }: DemoOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why =
-        cause.code === 'EADDRINUSE' ? `is in use; choose another with --port, or 0 for any free one`
-        : cause.code === 'EACCES' ? 'may not be used by this user; choose one above 1023 with --port'
-        : `cannot be opened (${cause.code ?? cause.message})`
+        cause.code === 'EADDRINUSE'
+          ? `is in use; choose another with --port, or 0 for any free one`
+          : cause.code === 'EACCES'
+            ? 'may not be used by this user; choose one above 1023 with --port'
+            : `cannot be opened (${cause.code ?? cause.message})`
       reject(new RateLimitError('ERR_RATELIMIT_PORT', `port ${port} on ${host} ${why}`, { cause }))
     })
     server.listen(port, host, () => {
@@ -135,7 +149,10 @@ function welcome(url: string, routes: readonly Route[], colour: boolean): readon
   return [
     `${strong('smart-ratelimit demo')} at ${url}, limiting by client address in memory`,
     '',
-    ...routes.flatMap((route) => [`  ${strong(route.path.padEnd(9))} ${route.about}`, `            ${route.curl.replaceAll('URL', url)}`]),
+    ...routes.flatMap((route) => [
+      `  ${strong(route.path.padEnd(9))} ${route.about}`,
+      `            ${route.curl.replaceAll('URL', url)}`,
+    ]),
     '',
     'Every decision shows below. Ctrl-C ends.',
     '',

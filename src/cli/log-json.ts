@@ -6,7 +6,16 @@ import { jsonTime } from './log-time.ts'
 
 // Field names of nginx, Caddy, Traefik, pino, Envoy and cloud load balancers; the more certain one first.
 const CLIENT = [
-  'client_ip', 'clientIp', 'remote_addr', 'remoteAddress', 'remote_ip', 'remoteIp', 'ip', 'ClientHost', 'client', 'downstream_remote_address',
+  'client_ip',
+  'clientIp',
+  'remote_addr',
+  'remoteAddress',
+  'remote_ip',
+  'remoteIp',
+  'ip',
+  'ClientHost',
+  'client',
+  'downstream_remote_address',
 ]
 const TIME = ['msec', 'time_iso8601', 'time_local', '@timestamp', 'timestamp', 'ts', 'StartUTC', 'start_time', 'time']
 const USER = ['user', 'remote_user', 'userId', 'user_id', 'ClientUsername']

@@ -83,7 +83,13 @@ class Parser implements LogLineParser {
     // the user name between is the client's to choose, and may contain a time of its own.
     const quote = findQuote(bytes, start, end)
     const open = quote - STAMP_TO_QUOTE
-    if (open <= start || bytes[open] !== OPEN || bytes[open - 1] !== SPACE || bytes[quote - 1] !== SPACE || bytes[quote - 2] !== CLOSE) {
+    if (
+      open <= start ||
+      bytes[open] !== OPEN ||
+      bytes[open - 1] !== SPACE ||
+      bytes[quote - 1] !== SPACE ||
+      bytes[quote - 2] !== CLOSE
+    ) {
       return 'not in the common or combined format'
     }
     const close = findQuote(bytes, quote + 1, end)

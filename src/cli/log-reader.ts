@@ -97,7 +97,10 @@ async function plain(source: AsyncGenerator<Buffer>): Promise<AsyncIterable<Buff
   }
   for (const [magic, program] of FOREIGN) {
     if (head.subarray(0, magic.length).equals(magic)) {
-      throw new RateLimitError('ERR_RATELIMIT_LOG', `log: it is compressed by ${program}; unpack it first: ${program} -dc … | smart-ratelimit replay - …`)
+      throw new RateLimitError(
+        'ERR_RATELIMIT_LOG',
+        `log: it is compressed by ${program}; unpack it first: ${program} -dc … | smart-ratelimit replay - …`,
+      )
     }
   }
   const whole = async function* (): AsyncGenerator<Buffer> {
@@ -170,10 +173,14 @@ function unreadable(name: string, error: unknown): RateLimitError {
   if (error instanceof RateLimitError) return error
   const { code, message } = error as NodeJS.ErrnoException
   const why =
-    code === 'ENOENT' ? 'there is no such file'
-    : code === 'EACCES' || code === 'EPERM' ? 'it may not be read'
-    : code === 'EISDIR' ? 'it is a folder'
-    : code?.startsWith('Z_') === true ? `its gzip data is broken (${message})`
-    : message
+    code === 'ENOENT'
+      ? 'there is no such file'
+      : code === 'EACCES' || code === 'EPERM'
+        ? 'it may not be read'
+        : code === 'EISDIR'
+          ? 'it is a folder'
+          : code?.startsWith('Z_') === true
+            ? `its gzip data is broken (${message})`
+            : message
   return new RateLimitError('ERR_RATELIMIT_LOG', `log ${show(name)}: ${why}`, { cause: error })
 }

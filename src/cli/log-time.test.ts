@@ -25,9 +25,32 @@ describe('a time', () => {
   ])('is read from %j', (value, ms) => expect(jsonTime(value)).toBe(ms))
 
   test.each([
-    '', 'never', '0.02', 0.02, 1, -5, Number.NaN, Infinity, 1e21, null, undefined, true, {}, [], '2026-13-01T00:00:00Z', '2026-02-30T00:00:00Z',
-    '2026-01-15T24:00:00Z', '2026-01-15', '2026-01/15 10:00:00', 'x 5', '1'.repeat(50), '29/Feb/2026:10:00:00 +0000', '15/Foo/2026:10:00:00 +0000',
-    '1/Jan/2026:10:00:00 +0000', '15/Jan/1969:10:00:00 +0000', '01/Jan/1970:00:00:00 +0100',
+    '',
+    'never',
+    '0.02',
+    0.02,
+    1,
+    -5,
+    Number.NaN,
+    Infinity,
+    1e21,
+    null,
+    undefined,
+    true,
+    {},
+    [],
+    '2026-13-01T00:00:00Z',
+    '2026-02-30T00:00:00Z',
+    '2026-01-15T24:00:00Z',
+    '2026-01-15',
+    '2026-01/15 10:00:00',
+    'x 5',
+    '1'.repeat(50),
+    '29/Feb/2026:10:00:00 +0000',
+    '15/Foo/2026:10:00:00 +0000',
+    '1/Jan/2026:10:00:00 +0000',
+    '15/Jan/1969:10:00:00 +0000',
+    '01/Jan/1970:00:00:00 +0100',
   ])('is not made of %j', (value) => expect(jsonTime(value)).toBeNaN())
 
   test('is read back from what Date writes, in any unit', () => {

@@ -28,13 +28,20 @@ export function addReplay(program: Command): void {
   program
     .command('replay')
     .summary('try limits on a recorded access log')
-    .description('Replays an access log (common, combined or JSON lines; gzip too) against proposed limits: who would have been refused, and when.')
+    .description(
+      'Replays an access log (common, combined or JSON lines; gzip too) against proposed limits: who would have been refused, and when.',
+    )
     .argument('<log>', 'a file, or - for standard input')
-    .requiredOption('-r, --rate <rate>', 'a proposed limit such as 100/m or "10/s, 1000/h"; repeat it to compare', collect<string>)
+    .requiredOption(
+      '-r, --rate <rate>',
+      'a proposed limit such as 100/m or "10/s, 1000/h"; repeat it to compare',
+      collect<string>,
+    )
     .addOption(
       new Option('-a, --algorithm <name>', 'try each rate with this algorithm; repeat it to compare (default: sliding_window)')
         .argParser((value: string, before: readonly AlgorithmName[]) => {
-          if (!ALGORITHMS.includes(value as AlgorithmName)) throw new InvalidArgumentError(`It must be one of ${ALGORITHMS.join(', ')}.`)
+          if (!ALGORITHMS.includes(value as AlgorithmName))
+            throw new InvalidArgumentError(`It must be one of ${ALGORITHMS.join(', ')}.`)
           return collect(value as AlgorithmName, before)
         })
         .default([], 'the default of the rate'),
@@ -43,7 +50,9 @@ export function addReplay(program: Command): void {
     .option('-k, --key <key>', 'whom to count: ip, user (else ip), path, method, field:<JSON field>; joined by +', 'ip')
     .option('--path <path>', 'only requests to this path and below')
     .option('--method <method>', 'only requests of this method', (value: string) => value.toUpperCase())
-    .addOption(new Option('--format <format>', 'how lines are read').choices(['auto', 'common', 'combined', 'json']).default('auto'))
+    .addOption(
+      new Option('--format <format>', 'how lines are read').choices(['auto', 'common', 'combined', 'json']).default('auto'),
+    )
     .option('--top <n>', 'offenders to list', wholeNumber, 10)
     .option('--json', 'one JSON document on standard output', false)
     .option('--no-progress', 'no progress bar on standard error')
@@ -75,7 +84,8 @@ function progressBar(log: OpenLog): { show: () => void; clear: () => void } {
       shown = now
       const done = log.size === undefined || log.size === 0 ? undefined : log.read / log.size
       const megabytes = `${(log.read / 1e6).toFixed(0)} MB`
-      const filled = done === undefined ? '' : `${'█'.repeat(Math.floor(done * 30)).padEnd(30, '░')} ${(done * 100).toFixed(0)} % `
+      const filled =
+        done === undefined ? '' : `${'█'.repeat(Math.floor(done * 30)).padEnd(30, '░')} ${(done * 100).toFixed(0)} % `
       process.stderr.write(`\r${filled}${megabytes}\u001b[K`)
     },
     clear() {

@@ -14,9 +14,20 @@ interface Request {
 }
 
 /** Which clients a real limiter refuses something. */
-function refusedClients(requests: readonly Request[], rate: string, algorithm: AlgorithmName, algorithmConfig: AlgorithmConfig): Set<number> {
+function refusedClients(
+  requests: readonly Request[],
+  rate: string,
+  algorithm: AlgorithmName,
+  algorithmConfig: AlgorithmConfig,
+): Set<number> {
   const clock = manualClock(START)
-  const limiter = createLimiter({ name: 'peaks', rate, algorithm, algorithmConfig, store: memoryStore({ clock, sweepIntervalMs: false }) })
+  const limiter = createLimiter({
+    name: 'peaks',
+    rate,
+    algorithm,
+    algorithmConfig,
+    store: memoryStore({ clock, sweepIntervalMs: false }),
+  })
   const refused = new Set<number>()
   for (const { client, gapMs } of requests) {
     clock.advance(gapMs)
@@ -28,7 +39,10 @@ function refusedClients(requests: readonly Request[], rate: string, algorithm: A
 const START = 1_768_471_200_123
 const CLIENTS = 5
 const traffic = fc.array(
-  fc.record({ client: fc.integer({ min: 0, max: CLIENTS - 1 }), gapMs: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 4000 })) }),
+  fc.record({
+    client: fc.integer({ min: 0, max: CLIENTS - 1 }),
+    gapMs: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 4000 })),
+  }),
   { minLength: 1, maxLength: 150 },
 )
 
@@ -39,36 +53,42 @@ describe('the smallest limit', () => {
     ['token_bucket', 'bucketSize'],
     ['leaky_bucket', 'bucketCapacity'],
     ['gcra', 'burst'],
-  ] as [AlgorithmName, keyof AlgorithmConfig | undefined][])('of %s refuses as few clients as asked, and one less refuses more', (algorithm, setting) => {
-    fc.assert(
-      fc.property(traffic, fc.constantFrom('700ms', 's', '3s'), fc.integer({ min: 0, max: 2 }), (requests, period, spared) => {
-        const peaks = buildPeaks(buildLimitSet('peaks', `3/${period}`, { algorithm }).limits[0])
-        // Numbered as they appear.
-        const ids = new Map<number, number>()
-        let now = START
-        for (const { client, gapMs } of requests) {
-          now += gapMs
-          if (!ids.has(client)) ids.set(client, ids.size)
-          peaks.add(ids.get(client) as number, now)
-        }
-        const smallest = peaks.smallest(ids.size, Math.min(spared, ids.size - 1))
-        const refused = (n: number): number =>
-          setting === undefined
-            ? refusedClients(requests, `${n}/${period}`, algorithm, {}).size
-            : refusedClients(requests, `3/${period}`, algorithm, { [setting]: n }).size
-        expect(refused(smallest)).toBeLessThanOrEqual(spared)
-        if (smallest > 1) expect(refused(smallest - 1)).toBeGreaterThan(Math.min(spared, ids.size - 1))
-      }),
-    )
-  })
+  ] as [AlgorithmName, keyof AlgorithmConfig | undefined][])(
+    'of %s refuses as few clients as asked, and one less refuses more',
+    (algorithm, setting) => {
+      fc.assert(
+        fc.property(traffic, fc.constantFrom('700ms', 's', '3s'), fc.integer({ min: 0, max: 2 }), (requests, period, spared) => {
+          const peaks = buildPeaks(buildLimitSet('peaks', `3/${period}`, { algorithm }).limits[0])
+          // Numbered as they appear.
+          const ids = new Map<number, number>()
+          let now = START
+          for (const { client, gapMs } of requests) {
+            now += gapMs
+            if (!ids.has(client)) ids.set(client, ids.size)
+            peaks.add(ids.get(client) as number, now)
+          }
+          const smallest = peaks.smallest(ids.size, Math.min(spared, ids.size - 1))
+          const refused = (n: number): number =>
+            setting === undefined
+              ? refusedClients(requests, `${n}/${period}`, algorithm, {}).size
+              : refusedClients(requests, `3/${period}`, algorithm, { [setting]: n }).size
+          expect(refused(smallest)).toBeLessThanOrEqual(spared)
+          if (smallest > 1) expect(refused(smallest - 1)).toBeGreaterThan(Math.min(spared, ids.size - 1))
+        }),
+      )
+    },
+  )
 
-  test.each(['sliding_window', 'fixed_window', 'gcra'] as AlgorithmName[])('of %s is kept for more clients and requests than there is room for at first', (algorithm) => {
-    const peaks = buildPeaks(buildLimitSet('peaks', '3/h', { algorithm }).limits[0])
-    const clients = 10_000
-    for (let round = 0; round < 2; round++) for (let client = 0; client < clients; client++) peaks.add(client, START + client)
-    peaks.add(0, START + clients)
-    expect([peaks.smallest(clients, 0), peaks.smallest(clients, 1), peaks.smallest(clients, clients)]).toEqual([3, 2, 2])
-  })
+  test.each(['sliding_window', 'fixed_window', 'gcra'] as AlgorithmName[])(
+    'of %s is kept for more clients and requests than there is room for at first',
+    (algorithm) => {
+      const peaks = buildPeaks(buildLimitSet('peaks', '3/h', { algorithm }).limits[0])
+      const clients = 10_000
+      for (let round = 0; round < 2; round++) for (let client = 0; client < clients; client++) peaks.add(client, START + client)
+      peaks.add(0, START + clients)
+      expect([peaks.smallest(clients, 0), peaks.smallest(clients, 1), peaks.smallest(clients, clients)]).toEqual([3, 2, 2])
+    },
+  )
 })
 
 describe('the clients of a replay', () => {

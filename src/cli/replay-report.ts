@@ -13,7 +13,10 @@ export function replayJson(result: ReplayResult): Record<string, unknown> {
     ...proposal,
     refusedShare: proposal.refused / result.requests,
     clientsRefusedShare: proposal.clientsRefused / result.clients,
-    refusedPerMinute: [...refusedPerMinute].map(([minute, refused]) => ({ at: new Date(minute * 60_000).toISOString(), refused })),
+    refusedPerMinute: [...refusedPerMinute].map(([minute, refused]) => ({
+      at: new Date(minute * 60_000).toISOString(),
+      refused,
+    })),
   }))
   return { ...result, proposals }
 }
@@ -28,7 +31,11 @@ export function replayText(result: ReplayResult, colour: boolean): readonly stri
   if (result.filtered > 0) lines.push(faint(`${count(result.filtered)} more were left out by the filters or had no key`))
   if (result.wholeSeconds) lines.push(faint('the times are in whole seconds: limits for a second or so are judged roughly'))
   if (result.outOfOrder > 0) {
-    lines.push(faint(`${many(result.outOfOrder, 'request')} out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`))
+    lines.push(
+      faint(
+        `${many(result.outOfOrder, 'request')} out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`,
+      ),
+    )
   }
   if (result.bad > 0) {
     lines.push(`${many(result.bad, 'line')} could not be read, such as`)
@@ -48,12 +55,19 @@ function table(result: ReplayResult, strong: (text: string) => string): readonly
       share(proposal.refused, result.requests),
       count(proposal.clientsRefused),
       share(proposal.clientsRefused, result.clients),
-      proposal.worstMinute === undefined ? '–' : `${minuteText(proposal.worstMinute.at)} (${count(proposal.worstMinute.refused)})`,
+      proposal.worstMinute === undefined
+        ? '–'
+        : `${minuteText(proposal.worstMinute.at)} (${count(proposal.worstMinute.refused)})`,
     ]),
   ]
   const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
   return rows.map((row, i) => {
-    const line = row.map((cell, column) => (column === 0 || column === 5 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number))).join('  ').trimEnd()
+    const line = row
+      .map((cell, column) =>
+        column === 0 || column === 5 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number),
+      )
+      .join('  ')
+      .trimEnd()
     return i === 0 ? strong(line) : line
   })
 }
@@ -128,7 +142,12 @@ function duration(ms: number): string {
   if (ms < 1000) return `${ms} ms`
   const parts: string[] = []
   let left = Math.floor(ms / 1000)
-  for (const [unit, seconds] of [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]] as const) {
+  for (const [unit, seconds] of [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ] as const) {
     const whole = Math.floor(left / seconds)
     if (whole > 0 && parts.length < 2) parts.push(`${whole} ${unit}`)
     left -= whole * seconds

@@ -28,7 +28,9 @@ async function run(content: string | Buffer, options: Partial<ReplayOptions> = {
 /** The command itself, as a process. */
 function command(args: readonly string[], input = ''): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { env: { ...process.env, NO_COLOR: '1' } })
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+      env: { ...process.env, NO_COLOR: '1' },
+    })
     let out = ''
     let err = ''
     child.stdout.on('data', (data: Buffer) => (out += data.toString()))
@@ -42,8 +44,12 @@ describe('a replay', () => {
   // By hand: a sliding window of 2 per minute, precision 1 s. At :00 and :10 granted; :20 and :50 refused. The request of :00
   // leaves at 60.999 s, so :61 is granted; then :10 has not left and :69 is refused. The other client is never refused.
   const log = [
-    common('10.0.0.1', '10:00:00 +0000'), common('10.0.0.1', '10:00:10 +0000'), common('10.0.0.1', '10:00:20 +0000'),
-    common('10.0.0.2', '10:00:30 +0000'), common('10.0.0.1', '10:00:50 +0000'), common('10.0.0.1', '10:01:01 +0000'),
+    common('10.0.0.1', '10:00:00 +0000'),
+    common('10.0.0.1', '10:00:10 +0000'),
+    common('10.0.0.1', '10:00:20 +0000'),
+    common('10.0.0.2', '10:00:30 +0000'),
+    common('10.0.0.1', '10:00:50 +0000'),
+    common('10.0.0.1', '10:01:01 +0000'),
     common('10.0.0.1', '10:01:09 +0000'),
   ].join('\n')
 
@@ -53,7 +59,10 @@ describe('a replay', () => {
     expect(result).toMatchObject({ from: '2026-01-15T10:00:00.000Z', to: '2026-01-15T10:01:09.000Z' })
     expect(result.proposals).toMatchObject([
       {
-        rate: '2/m', algorithm: 'sliding_window', refused: 3, clientsRefused: 1,
+        rate: '2/m',
+        algorithm: 'sliding_window',
+        refused: 3,
+        clientsRefused: 1,
         worstMinute: { at: '2026-01-15T10:00:00.000Z', refused: 2 },
         offenders: [{ client: 'ip:10.0.0.1'.slice(3), requests: 6, refused: 3, firstRefused: '2026-01-15T10:00:20.000Z' }],
       },
@@ -76,13 +85,17 @@ describe('a replay', () => {
   })
 
   test('reads time zones, and a log over a daylight-saving change has no jump', async () => {
-    const result = await run([common('a', '10:00:00 +0200'), common('a', '09:00:01 +0100'), common('a', '08:00:02 +0000')].join('\n'))
+    const result = await run(
+      [common('a', '10:00:00 +0200'), common('a', '09:00:01 +0100'), common('a', '08:00:02 +0000')].join('\n'),
+    )
     expect(result).toMatchObject({ spanMs: 2000, from: '2026-01-15T08:00:00.000Z', outOfOrder: 0 })
     expect(result.proposals[0]?.refused).toBe(1)
   })
 
   test('lets time stand still for lines out of order, and says by how much', async () => {
-    const result = await run([common('a', '10:00:30 +0000'), common('a', '10:00:00 +0000'), common('a', '10:00:31 +0000')].join('\n'))
+    const result = await run(
+      [common('a', '10:00:30 +0000'), common('a', '10:00:00 +0000'), common('a', '10:00:31 +0000')].join('\n'),
+    )
     expect(result).toMatchObject({ outOfOrder: 1, outOfOrderMaxMs: 30_000, spanMs: 31_000 })
   })
 
@@ -119,12 +132,26 @@ describe('a replay', () => {
   )
 
   test('reads a line alike whatever is asked of it', async () => {
-    const lines = ['10.0.0.1 - - [15/Jan/2026:10:00:00 +0000]', '10.0.0.1 - - [15/Jan/2026:10:00:00 +0000] "GET /cut', common('a', '10:00:00 +0000', '-')]
-    for (const key of ['ip', 'user', 'ip+method']) expect(await run([...lines, common('a', '10:00:00 +0000')].join('\n'), { key })).toMatchObject({ bad: 2 })
+    const lines = [
+      '10.0.0.1 - - [15/Jan/2026:10:00:00 +0000]',
+      '10.0.0.1 - - [15/Jan/2026:10:00:00 +0000] "GET /cut',
+      common('a', '10:00:00 +0000', '-'),
+    ]
+    for (const key of ['ip', 'user', 'ip+method'])
+      expect(await run([...lines, common('a', '10:00:00 +0000')].join('\n'), { key })).toMatchObject({ bad: 2 })
   })
 
   test('numbers lines as an editor does, empty ones too, and says what is wrong with a bad one', async () => {
-    const bad = ['', 'x', '', '\r', '{', '{"ip":"a"}', '{"time":"2026-01-15T10:00:00Z"}', common('a', '10:00:00 +0000').replace('15/Jan', '31/Feb')]
+    const bad = [
+      '',
+      'x',
+      '',
+      '\r',
+      '{',
+      '{"ip":"a"}',
+      '{"time":"2026-01-15T10:00:00Z"}',
+      common('a', '10:00:00 +0000').replace('15/Jan', '31/Feb'),
+    ]
     const result = await run(`\ufeff${[common('a', '10:00:00 +0000'), ...bad].join('\n')}\n`)
     expect(result).toMatchObject({ lines: 6, bad: 5, requests: 1 })
     expect(result.badLines.map(({ line, why }) => [line, why])).toEqual([
@@ -146,20 +173,36 @@ describe('a replay', () => {
 
   test('gives a burst to the algorithms that have one', async () => {
     const many = Array.from({ length: 5 }, () => common('a', '10:00:00 +0000')).join('\n')
-    const result = await run(many, { rates: ['2/m'], algorithms: ['sliding_window', 'token_bucket', 'leaky_bucket', 'gcra'], burst: 4 })
+    const result = await run(many, {
+      rates: ['2/m'],
+      algorithms: ['sliding_window', 'token_bucket', 'leaky_bucket', 'gcra'],
+      burst: 4,
+    })
     expect(result.proposals.map(({ refused }) => refused)).toEqual([3, 1, 1, 1])
   })
 
   test('takes a log of mixed formats, and counts the lines it cannot read without failing', async () => {
     const json = '{"time":1768471200000,"ip":"10.0.0.9"}'
-    const bad = ['garbage', '{"time":"never","ip":"1.2.3.4"}', '{broken', '10.0.0.1 - - [99/Foo/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 1']
+    const bad = [
+      'garbage',
+      '{"time":"never","ip":"1.2.3.4"}',
+      '{broken',
+      '10.0.0.1 - - [99/Foo/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 1',
+    ]
     const result = await run([common('a', '10:00:00 +0000'), json, ...bad].join('\n'))
     expect(result).toMatchObject({ lines: 6, requests: 2, bad: 4 })
     expect(result.badLines.map(({ line }) => line)).toEqual([3, 4, 5, 6])
   })
 
   test('shows nothing of a log that a terminal would obey', async () => {
-    const result = await run([common('a\u001b[2J', '10:00:00 +0000'), common('a\u001b[2J', '10:00:01 +0000'), common('a\u001b[2J', '10:00:02 +0000'), '\u001b]0;x\u0007bad\u202e'].join('\n'))
+    const result = await run(
+      [
+        common('a\u001b[2J', '10:00:00 +0000'),
+        common('a\u001b[2J', '10:00:01 +0000'),
+        common('a\u001b[2J', '10:00:02 +0000'),
+        '\u001b]0;x\u0007bad\u202e',
+      ].join('\n'),
+    )
     const text = replayText(result, false).join('\n')
     expect(text).toContain('\\u{1b}')
     expect(Array.from(text).filter((char) => (char < ' ' && char !== '\n') || char === '\u007f' || char === '\u202e')).toEqual([])
@@ -172,30 +215,54 @@ describe('a replay', () => {
   })
 
   test('finds lines that lie across the pieces a file is read in', async () => {
-    const lines = Array.from({ length: 9000 }, (_, i) => common(`10.0.${i >> 8}.${i & 255}`, '10:00:00 +0000', `GET /${'p'.repeat(i % 97)} HTTP/1.1`))
+    const lines = Array.from({ length: 9000 }, (_, i) =>
+      common(`10.0.${i >> 8}.${i & 255}`, '10:00:00 +0000', `GET /${'p'.repeat(i % 97)} HTTP/1.1`),
+    )
     expect(await run(lines.join('\n'))).toMatchObject({ requests: 9000, clients: 9000, bad: 0 })
   })
 
   test('groups IPv6 clients as the live limiter does', async () => {
-    const result = await run(['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::'].map((ip) => common(ip, '10:00:00 +0000')).join('\n'))
+    const result = await run(
+      ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::'].map((ip) => common(ip, '10:00:00 +0000')).join('\n'),
+    )
     expect(result).toMatchObject({ clients: 1 })
     expect(result.proposals[0]?.refused).toBe(1)
   })
 
   test('counts by user or address, and by a field; leaves out lines without the field', async () => {
-    const lines = [common('a', '10:00:00 +0000', 'GET / HTTP/1.1', 'ann'), common('b', '10:00:01 +0000', 'GET / HTTP/1.1', 'ann'), common('c', '10:00:02 +0000')].join('\n')
+    const lines = [
+      common('a', '10:00:00 +0000', 'GET / HTTP/1.1', 'ann'),
+      common('b', '10:00:01 +0000', 'GET / HTTP/1.1', 'ann'),
+      common('c', '10:00:02 +0000'),
+    ].join('\n')
     // As in a live limiter, `user` is the address of whoever is not logged in.
-    for (const key of ['user', 'user_or_ip']) expect(await run(lines, { key })).toMatchObject({ requests: 3, clients: 2, filtered: 0 })
+    for (const key of ['user', 'user_or_ip'])
+      expect(await run(lines, { key })).toMatchObject({ requests: 3, clients: 2, filtered: 0 })
     const tenants = ['a', 'b'].map((ip) => `{"time":1768471200,"ip":"${ip}","tenant":"x"}`).join('\n')
-    expect(await run(`${tenants}\n${common('c', '10:00:00 +0000')}`, { key: 'field:tenant' })).toMatchObject({ clients: 1, filtered: 1 })
+    expect(await run(`${tenants}\n${common('c', '10:00:00 +0000')}`, { key: 'field:tenant' })).toMatchObject({
+      clients: 1,
+      filtered: 1,
+    })
   })
 
   test.each([
     ['an unknown key', { key: 'cookie' }, /--key: expected ip, .*received "cookie"/],
     ['a rate outside the grammar', { rates: ['10'] }, /--rate: expected a rate.*received "10"/],
-    ['a burst without a bucket', { burst: 5 }, /--burst: expected an --algorithm of token_bucket, leaky_bucket, gcra, received "sliding_window"/],
-    ['a burst beyond all numbers', { rates: ['10/d'], algorithms: ['token_bucket'], burst: 9e14 }, /^--rate "10\/d" with token_bucket: expected a size/],
-    ['a calendar rate in a bucket', { rates: ['10/month'], algorithms: ['gcra'] }, /^--rate "10\/month" with gcra: expected fixed_window/],
+    [
+      'a burst without a bucket',
+      { burst: 5 },
+      /--burst: expected an --algorithm of token_bucket, leaky_bucket, gcra, received "sliding_window"/,
+    ],
+    [
+      'a burst beyond all numbers',
+      { rates: ['10/d'], algorithms: ['token_bucket'], burst: 9e14 },
+      /^--rate "10\/d" with token_bucket: expected a size/,
+    ],
+    [
+      'a calendar rate in a bucket',
+      { rates: ['10/month'], algorithms: ['gcra'] },
+      /^--rate "10\/month" with gcra: expected fixed_window/,
+    ],
     ['a path that is none', { path: 'api' }, /--path/],
   ] as [string, Partial<ReplayOptions>, RegExp][])('refuses %s', async (_, options, message) => {
     await expect(run(log, options)).rejects.toThrow(message)
@@ -203,12 +270,24 @@ describe('a replay', () => {
 
   test.each([
     ['an empty file', '', /empty/],
-    ['a file without a usable line', 'a\nb\nc\n', /none of 3 lines could be read.*line 1 is not in the common or combined format: "a"/],
+    [
+      'a file without a usable line',
+      'a\nb\nc\n',
+      /none of 3 lines could be read.*line 1 is not in the common or combined format: "a"/,
+    ],
     ['another compression', Buffer.from('28b52ffd00000000', 'hex'), /compressed by zstd; unpack it first/],
-    ['a log of which a filter leaves nothing', `${log}\nx`, /none of 8 lines is left: 1 could not be read, 7 were left out/, { path: '/none' }],
+    [
+      'a log of which a filter leaves nothing',
+      `${log}\nx`,
+      /none of 8 lines is left: 1 could not be read, 7 were left out/,
+      { path: '/none' },
+    ],
     ['broken gzip', gzipSync(log).subarray(0, 40), /gzip data is broken/],
   ] as [string, string | Buffer, RegExp, Partial<ReplayOptions>?][])('refuses %s', async (_, content, message, options) => {
-    await expect(run(content, options)).rejects.toMatchObject({ code: 'ERR_RATELIMIT_LOG', message: expect.stringMatching(message) as string })
+    await expect(run(content, options)).rejects.toMatchObject({
+      code: 'ERR_RATELIMIT_LOG',
+      message: expect.stringMatching(message) as string,
+    })
   })
 })
 
@@ -218,7 +297,16 @@ test('a missing file and a folder are clear errors', async () => {
 })
 
 test('a sparkline has a bar where there are refusals, the tallest where they are most', () => {
-  expect(sparkline(new Map([[0, 1], [2, 8]]), 0, 3 * 60_000)).toBe('▁ █ ')
+  expect(
+    sparkline(
+      new Map([
+        [0, 1],
+        [2, 8],
+      ]),
+      0,
+      3 * 60_000,
+    ),
+  ).toBe('▁ █ ')
   expect(sparkline(new Map([[0, 1]]), 0, 1_000_000 * 60_000)).toHaveLength(60)
 })
 

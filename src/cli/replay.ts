@@ -58,7 +58,12 @@ export interface ProposalResult {
   /** Refusals per minute of the log, by minutes since 1970; minutes without any are left out. */
   readonly refusedPerMinute: ReadonlyMap<number, number>
   readonly worstMinute: { readonly at: string; readonly refused: number } | undefined
-  readonly offenders: readonly { readonly client: string; readonly requests: number; readonly refused: number; readonly firstRefused: string }[]
+  readonly offenders: readonly {
+    readonly client: string
+    readonly requests: number
+    readonly refused: number
+    readonly firstRefused: string
+  }[]
   /** One per limit of the proposal. */
   readonly needed: readonly Needed[]
 }
@@ -246,7 +251,8 @@ class Replay {
     const [first] = this.#badLines
     const example = first === undefined ? '' : `; line ${first.line} is ${first.why}: ${show(first.text)}`
     const expected = 'expected lines in the common or combined format, or JSON with a client address and a time'
-    if (this.#bad === lines) return new RateLimitError('ERR_RATELIMIT_LOG', `log: none of ${lines} lines could be read; ${expected}${example}`)
+    if (this.#bad === lines)
+      return new RateLimitError('ERR_RATELIMIT_LOG', `log: none of ${lines} lines could be read; ${expected}${example}`)
     return new RateLimitError(
       'ERR_RATELIMIT_LOG',
       `log: none of ${lines} lines is left: ${this.#bad} could not be read, ${this.#filtered} were left out by --path, --method or --key`,
@@ -309,7 +315,12 @@ const BURST: Readonly<Partial<Record<AlgorithmName, keyof AlgorithmConfig>>> = {
   gcra: 'burst',
 }
 
-function buildProposal(rate: string, algorithm: AlgorithmName | undefined, burst: number | undefined, clock: ManualClock): Proposal {
+function buildProposal(
+  rate: string,
+  algorithm: AlgorithmName | undefined,
+  burst: number | undefined,
+  clock: ManualClock,
+): Proposal {
   const setting = algorithm && BURST[algorithm]
   const algorithmConfig: AlgorithmConfig = setting !== undefined && burst !== undefined ? { [setting]: burst } : {}
   let limits: readonly Limit[]
@@ -318,7 +329,11 @@ function buildProposal(rate: string, algorithm: AlgorithmName | undefined, burst
   } catch (error) {
     if (!(error instanceof ConfigError) || error.option === '--rate') throw error
     // A rate and an algorithm that do not go together: neither alone is wrong, and the command line has no option of that name.
-    throw new RateLimitError(error.code, `--rate ${show(rate)} with ${algorithm}: ${error.message.slice(error.option.length + 2)}`, { cause: error })
+    throw new RateLimitError(
+      error.code,
+      `--rate ${show(rate)} with ${algorithm}: ${error.message.slice(error.option.length + 2)}`,
+      { cause: error },
+    )
   }
   const store = memoryStore({ clock, memoryMaxKeys: MAX_CLIENTS, memoryMaxBytes: 2 ** 40, sweepIntervalMs: false })
   const limiter = createLimiter({ name: 'replay', rate, store, algorithmConfig, ...(algorithm && { algorithm }) })

@@ -110,10 +110,13 @@ export class Decision {
     this.now = now
     this.#asked = asked
     this.#verdict =
-      source !== 'primary' ? verdict(kind, source, reason)
-      : kind === 'granted' ? GRANTED
-      : kind === 'refused' && reason === 'limit' ? REFUSED
-      : verdict(kind, source, reason)
+      source !== 'primary'
+        ? verdict(kind, source, reason)
+        : kind === 'granted'
+          ? GRANTED
+          : kind === 'refused' && reason === 'limit'
+            ? REFUSED
+            : verdict(kind, source, reason)
     this.#detail = detail
   }
 
@@ -194,7 +197,8 @@ export class Decision {
 
   /** Everything, as plain data. */
   toJSON(): Record<string, unknown> {
-    const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } = this
+    const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } =
+      this
     return { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings }
   }
 

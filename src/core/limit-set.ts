@@ -82,14 +82,20 @@ interface Entry extends LimitInput {
 
 function inputs(input: RateInput, option: string): readonly Entry[] {
   if (typeof input === 'string') return splitRates(input).map((rate) => ({ at: option, rate }))
-  if (!Array.isArray(input)) throw new ConfigError(option, 'a rate such as "100/m", or a list of rates', input, 'ERR_RATELIMIT_RATE')
+  if (!Array.isArray(input))
+    throw new ConfigError(option, 'a rate such as "100/m", or a list of rates', input, 'ERR_RATELIMIT_RATE')
   return (input as readonly (RateText | LimitInput)[]).flatMap((item, index): readonly Entry[] => {
     const at = `${option}[${index}]`
     if (typeof item === 'string') return splitRates(item).map((rate) => ({ at, rate }))
-    if (typeof item !== 'object' || item === null) throw new ConfigError(at, 'a rate or { rate, algorithm, … }', item, 'ERR_RATELIMIT_RATE')
+    if (typeof item !== 'object' || item === null)
+      throw new ConfigError(at, 'a rate or { rate, algorithm, … }', item, 'ERR_RATELIMIT_RATE')
     for (const key of Object.keys(item)) {
       if (!['rate', 'algorithm', 'algorithmConfig', 'name'].includes(key)) {
-        throw new ConfigError(`${at}.${key}`, 'one of rate, algorithm, algorithmConfig, name', (item as unknown as Record<string, unknown>)[key])
+        throw new ConfigError(
+          `${at}.${key}`,
+          'one of rate, algorithm, algorithmConfig, name',
+          (item as unknown as Record<string, unknown>)[key],
+        )
       }
     }
     return [{ ...item, at }]
@@ -111,7 +117,14 @@ function limitOf(
   const owner = algorithm === undefined && config === undefined ? option.replace(/\.?rate$/, '') : at
   // A limit with an algorithm of its own does not inherit the settings of another one.
   const inherited = algorithm === undefined || algorithm === defaults.algorithm ? defaults.algorithmConfig : undefined
-  return buildLimit(rate, algorithm ?? defaults.algorithm, config ?? inherited ?? {}, defaults.timeZone, owner === '' ? 'options' : owner, name)
+  return buildLimit(
+    rate,
+    algorithm ?? defaults.algorithm,
+    config ?? inherited ?? {},
+    defaults.timeZone,
+    owner === '' ? 'options' : owner,
+    name,
+  )
 }
 
 /** Keeps the join of group and limits unambiguous. */

@@ -104,7 +104,8 @@ export function buildLimit(
   const chosen = algorithm ?? (rate.calendar === undefined ? 'sliding_window' : 'fixed_window')
   checkAlgorithm(chosen, config, option)
   if (rate.calendar !== undefined && chosen !== 'fixed_window') {
-    const plain = rate.calendar === 'day' || rate.calendar === 'week' ? `, or a duration such as "${rate.amount}/1${rate.calendar}"` : ''
+    const plain =
+      rate.calendar === 'day' || rate.calendar === 'week' ? `, or a duration such as "${rate.amount}/1${rate.calendar}"` : ''
     throw new ConfigError(`${option}.algorithm`, `fixed_window for the calendar rate ${formatRate(rate)}${plain}`, chosen)
   }
   const common = {
@@ -185,9 +186,14 @@ function bucket(limit: Draft, config: AlgorithmConfig, option: string): Limit {
   // Rounded down, as a bucket of 10.5 must not hold 11.
   limit.capacity = Math.floor(limit.burst * limit.unit)
   if (!(limit.capacity <= MAX_CAPACITY)) {
-    throw new ConfigError(option, `a size × period below 2^52 ms (fixed_window and sliding_window have no such bound)`, formatRate(limit.rate))
+    throw new ConfigError(
+      option,
+      `a size × period below 2^52 ms (fixed_window and sliding_window have no such bound)`,
+      formatRate(limit.rate),
+    )
   }
-  if (!(limit.drain <= MAX_CAPACITY)) throw new ConfigError(option, 'a refill rate below 2^52 per period', perSecond ?? limit.amount)
+  if (!(limit.drain <= MAX_CAPACITY))
+    throw new ConfigError(option, 'a refill rate below 2^52 per period', perSecond ?? limit.amount)
   const initial = config.initialTokens ?? limit.burst
   if (initial > limit.burst) {
     throw new ConfigError(`${option}.algorithmConfig.initialTokens`, `at most the bucket's size, ${limit.burst}`, initial)
@@ -233,7 +239,8 @@ function checkConfig(algorithm: AlgorithmName, config: AlgorithmConfig, option: 
         break
       case 'tokensPerRequest':
       case 'burst':
-        if (!wholeBetween(value, 1, Number.MAX_SAFE_INTEGER)) throw new ConfigError(`${option}.${key}`, 'a whole number ≥ 1', value)
+        if (!wholeBetween(value, 1, Number.MAX_SAFE_INTEGER))
+          throw new ConfigError(`${option}.${key}`, 'a whole number ≥ 1', value)
         break
       default:
         if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER) {

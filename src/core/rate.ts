@@ -95,7 +95,13 @@ export function formatRate(rate: Rate): string {
 /** The period alone: `m`, `15m`, `500ms`, `month`. */
 export function formatPeriod(rate: Rate): string {
   if (rate.calendar !== undefined) return rate.calendar
-  for (const [unit, ms] of [['w', WEEK], ['d', DAY], ['h', HOUR], ['m', MINUTE], ['s', SECOND]] as const) {
+  for (const [unit, ms] of [
+    ['w', WEEK],
+    ['d', DAY],
+    ['h', HOUR],
+    ['m', MINUTE],
+    ['s', SECOND],
+  ] as const) {
     if (rate.periodMs % ms === 0) return rate.periodMs === ms ? unit : `${rate.periodMs / ms}${unit}`
   }
   return `${rate.periodMs}ms`

@@ -87,7 +87,8 @@ export function fileRanges(input: AddressFile, option: string, clock: Clock, rep
 
 function checked(input: AddressFile, option: string): Required<AddressFile> {
   for (const own of Object.keys(input)) {
-    if (!OPTIONS.includes(own)) throw new ConfigError(`${option}.${own}`, `one of ${OPTIONS.join(', ')}`, own, 'ERR_RATELIMIT_LIST')
+    if (!OPTIONS.includes(own))
+      throw new ConfigError(`${option}.${own}`, `one of ${OPTIONS.join(', ')}`, own, 'ERR_RATELIMIT_LIST')
   }
   const { file, reloadMs = 300_000, maxBytes = 5 * 1024 * 1024 } = input
   if (typeof file !== 'string' || file === '') {
@@ -131,7 +132,7 @@ async function readRanges(file: string, maxBytes: number, option: string): Promi
 async function parseLines(text: string, file: string, option: string): Promise<AddressRanges> {
   const builder = rangesBuilder()
   let line = 0
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const newline = text.indexOf('\n', start)
     const end = newline < 0 ? text.length : newline
     const hash = text.indexOf('#', start)

@@ -60,11 +60,13 @@ export function buildAddressList(input: AddressListInput, option: string, hooks:
     } else if (typeof entry === 'object' && entry !== null && 'file' in entry) {
       files.push(fileRanges(entry as AddressFile, where, clock, report))
     } else {
-      const expected = typeof entry === 'string' ? builder.add(entry) : `${BLOCK_SHAPE}, a file as in { file: 'path' }, or a function`
+      const expected =
+        typeof entry === 'string' ? builder.add(entry) : `${BLOCK_SHAPE}, a file as in { file: 'path' }, or a function`
       if (expected !== undefined) throw new ConfigError(where, expected, entry, 'ERR_RATELIMIT_LIST')
     }
   }
-  if (Array.isArray(input)) for (const [index, entry] of (input as readonly unknown[]).entries()) add(entry, `${option}[${index}]`)
+  if (Array.isArray(input))
+    for (const [index, entry] of (input as readonly unknown[]).entries()) add(entry, `${option}[${index}]`)
   else add(input, option)
 
   const fixed = builder.build()

@@ -106,7 +106,9 @@ function finder(trusted: unknown, nat64: boolean, option: string, warn: ((messag
   if (!Array.isArray(trusted)) throw new ConfigError(option, 'a number of proxies, or a list of addresses and blocks', trusted)
   const ranges = trustedRanges(trusted, option)
   if (ranges.everything) {
-    warn?.(`${option} trusts every address: whoever connects can choose the address it is counted under. Name your proxies instead.`)
+    warn?.(
+      `${option} trusts every address: whoever connects can choose the address it is counted under. Name your proxies instead.`,
+    )
   }
   return ranges.size === 0 ? (view) => view.peer : (view) => byChain(view, ranges, nat64)
 }

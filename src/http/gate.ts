@@ -21,7 +21,11 @@ import { DENY, type Identity, type KeyInput, type KeyOptions, type KeyResolver, 
 
 /** Options of every HTTP adapter. `Request` is the framework's own request, which functions are called with. */
 export interface GateOptions<Request = unknown>
-  extends Omit<LimiterOptions, 'rate' | 'cost' | 'skipIf' | 'clock'>, AddressOptions, RefusalOptions, Omit<KeyOptions, 'address'> {
+  extends
+    Omit<LimiterOptions, 'rate' | 'cost' | 'skipIf' | 'clock'>,
+    AddressOptions,
+    RefusalOptions,
+    Omit<KeyOptions, 'address'> {
   /** The limit or limits; or a function, sync or async, returning them or null for no limit. */
   readonly rate: RateInput | ((request: Request) => MaybePromise<RateInput | null>)
   /** Whom to count (default `'ip'`). */
@@ -93,9 +97,14 @@ export interface Gate {
  * @param warn where one-time warnings go (default: the process's)
  * @throws ConfigError for anything that is wrong with the options, naming the option
  */
-export function buildGate<Request>(options: GateOptions<Request>, option: string, warn: (message: string) => void = warnOnce): Gate {
+export function buildGate<Request>(
+  options: GateOptions<Request>,
+  option: string,
+  warn: (message: string) => void = warnOnce,
+): Gate {
   for (const name of ['block', 'skipFailedRequests', 'skipSuccessfulRequests'] as const) {
-    if (options[name] !== undefined && typeof options[name] !== 'boolean') throw new ConfigError(`${option}.${name}`, 'true or false', options[name])
+    if (options[name] !== undefined && typeof options[name] !== 'boolean')
+      throw new ConfigError(`${option}.${name}`, 'true or false', options[name])
   }
   return new HttpGate(options as GateOptions, option, warn)
 }
@@ -170,7 +179,9 @@ class HttpGate implements Gate {
     if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt()
     if (this.#plain) {
       const key = this.#key(view)
-      return isPromise(key) ? key.then((found) => this.#check(view, found, undefined, undefined)) : this.#check(view, key, undefined, undefined)
+      return isPromise(key)
+        ? key.then((found) => this.#check(view, found, undefined, undefined))
+        : this.#check(view, key, undefined, undefined)
     }
     return andThen(this.#listed(view), (listed) => {
       if (listed !== undefined) return listed
@@ -203,15 +214,11 @@ class HttpGate implements Gate {
     })
   }
 
-  #check(
-    view: RequestView,
-    key: Identity,
-    rate: RateInput | undefined,
-    cost: number | undefined,
-  ): MaybePromise<Passage> {
+  #check(view: RequestView, key: Identity, rate: RateInput | undefined, cost: number | undefined): MaybePromise<Passage> {
     if (key === SKIP) return this.#exempt()
     if (key === DENY) return this.#refused('key')
-    const options = rate === undefined && cost === undefined ? undefined : { subject: view, ...(rate && { rate }), ...(cost && { cost }) }
+    const options =
+      rate === undefined && cost === undefined ? undefined : { subject: view, ...(rate && { rate }), ...(cost && { cost }) }
     const decision: MaybePromise<Decision> = this.#limiter.check(key, options)
     return isPromise(decision) ? decision.then((one) => ({ decision: one, key })) : { decision, key }
   }

@@ -40,7 +40,8 @@ export function buildPathGates<Own extends { readonly rate: unknown; readonly ke
   const { defaultRate, rateLimits = {}, skipPaths = [], methods, caseSensitive = false, keyFunction } = options
   if ('rate' in options) throw new ConfigError(`${option}.rate`, 'defaultRate, or rates per path in rateLimits', options.rate)
   if (typeof caseSensitive !== 'boolean') throw new ConfigError(`${option}.caseSensitive`, 'true or false', caseSensitive)
-  if (keyFunction !== undefined && options.key !== undefined) throw new ConfigError(`${option}.keyFunction`, 'either key or keyFunction', keyFunction)
+  if (keyFunction !== undefined && options.key !== undefined)
+    throw new ConfigError(`${option}.keyFunction`, 'either key or keyFunction', keyFunction)
   const common: Record<string, unknown> = Object.fromEntries(Object.entries(options).filter(([name]) => !OWN.includes(name)))
   if (keyFunction !== undefined) common['key'] = keyFunction
   const base = (common['group'] ?? common['name'] ?? `middleware-${++unnamed}`) as string
@@ -51,7 +52,13 @@ export function buildPathGates<Own extends { readonly rate: unknown; readonly ke
     const given = isOptions ? (own as Record<string, unknown>) : { rate: own }
     // An algorithm of its own does not inherit the settings of another.
     const inherited = given['algorithm'] === undefined ? common : { ...common, algorithmConfig: undefined }
-    const merged: Record<string, unknown> = { ...inherited, rate: defaultRate ?? DEFAULT_RATE, name, group: `${base}:${name}`, ...given }
+    const merged: Record<string, unknown> = {
+      ...inherited,
+      rate: defaultRate ?? DEFAULT_RATE,
+      name,
+      group: `${base}:${name}`,
+      ...given,
+    }
     if (merged['algorithmConfig'] === undefined) delete merged['algorithmConfig']
     return build(merged as unknown as Own, at)
   }

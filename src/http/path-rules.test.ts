@@ -40,12 +40,15 @@ describe('a path in its one spelling', () => {
 
   test('is the same when it is normalised again', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('/', 'a', 'B', '.', '..', '%', '2', 'e', 'F', '5', 'c', ';', '\\', '?', '\0', ' ', '://', 'é')), (parts) => {
-        const once = normalizePath(parts.join(''))
-        // What still looks encoded after four rounds may be undone further by another four.
-        fc.pre(!once.includes('%'))
-        expect(normalizePath(once)).toBe(once)
-      }),
+      fc.property(
+        fc.array(fc.constantFrom('/', 'a', 'B', '.', '..', '%', '2', 'e', 'F', '5', 'c', ';', '\\', '?', '\0', ' ', '://', 'é')),
+        (parts) => {
+          const once = normalizePath(parts.join(''))
+          // What still looks encoded after four rounds may be undone further by another four.
+          fc.pre(!once.includes('%'))
+          expect(normalizePath(once)).toBe(once)
+        },
+      ),
     )
   })
 
@@ -142,7 +145,16 @@ describe('a set of exempt paths', () => {
   })
 
   test.each([
-    '/healthy', '/', '/static/../login', '/health%2F..%2Flogin', '/static/%2e%2e/login', '//health', '/health;x', '/health\\..\\login', '/%68ealth', '/static//x',
+    '/healthy',
+    '/',
+    '/static/../login',
+    '/health%2F..%2Flogin',
+    '/static/%2e%2e/login',
+    '//health',
+    '/health;x',
+    '/health\\..\\login',
+    '/%68ealth',
+    '/static//x',
   ])('does not have %s, which another reader may take for something else', (target) => {
     expect(set.has(target)).toBe(false)
   })

@@ -65,7 +65,8 @@ export function buildPathRules<T>(
       }
       node = child
     }
-    if (node.match !== undefined) throw new ConfigError(where, `a path other than that of ${JSON.stringify(node.match.pattern)}`, pattern)
+    if (node.match !== undefined)
+      throw new ConfigError(where, `a path other than that of ${JSON.stringify(node.match.pattern)}`, pattern)
     node.match = { pattern, value }
   }
   return { match: (target) => walk(root, segments(normalizePath(target, { caseSensitive }))) }
@@ -118,7 +119,8 @@ function segments(path: string): readonly string[] {
 }
 
 function rulePath(pattern: unknown, caseSensitive: boolean, option: string): string {
-  if (typeof pattern !== 'string' || !pattern.startsWith('/')) throw new ConfigError(option, 'a path that begins with "/"', pattern)
+  if (typeof pattern !== 'string' || !pattern.startsWith('/'))
+    throw new ConfigError(option, 'a path that begins with "/"', pattern)
   if (/[?#]/.test(pattern)) throw new ConfigError(option, 'a path without query or fragment', pattern)
   return normalizePath(pattern, { caseSensitive })
 }

@@ -27,10 +27,13 @@ export interface ManyDecision {
  * may find less than there is, never more.
  * @throws ConfigError for an empty list
  */
-export function checkMany<S extends Store>(checks: readonly Check<S>[]): S extends SyncStore ? ManyDecision : Promise<ManyDecision> {
+export function checkMany<S extends Store>(
+  checks: readonly Check<S>[],
+): S extends SyncStore ? ManyDecision : Promise<ManyDecision> {
   if (!Array.isArray(checks) || checks.length === 0) throw new ConfigError('checkMany(checks)', 'at least one check', checks)
   for (const [i, check] of checks.entries()) {
-    if (typeof check?.limiter?.check !== 'function') throw new ConfigError(`checkMany(checks)[${i}].limiter`, 'a limiter', check?.limiter)
+    if (typeof check?.limiter?.check !== 'function')
+      throw new ConfigError(`checkMany(checks)[${i}].limiter`, 'a limiter', check?.limiter)
   }
   const sync = checks.every(({ limiter }) => limiter.store.sync)
   return (sync ? atOnce(checks as unknown as readonly Check<SyncStore>[]) : oneByOne(checks)) as never
@@ -55,7 +58,10 @@ function atOnce(checks: readonly Check<SyncStore>[]): ManyDecision {
   if (taken.length === checks.length && taken.every((decision) => decision.allowed)) return { allowed: true, decisions: taken }
   void giveBack(checks, taken)
   // What a refused one found stays; the others say how they stand now that nothing is charged.
-  return { allowed: false, decisions: checks.map((check, i) => refusal(taken[i]) ?? check.limiter.peek(check.key, optionsOf(check))) }
+  return {
+    allowed: false,
+    decisions: checks.map((check, i) => refusal(taken[i]) ?? check.limiter.peek(check.key, optionsOf(check))),
+  }
 }
 
 async function oneByOne(checks: readonly Check[]): Promise<ManyDecision> {
@@ -72,7 +78,9 @@ async function oneByOne(checks: readonly Check[]): Promise<ManyDecision> {
   }
   if (taken.length === checks.length && taken.every((decision) => decision.allowed)) return { allowed: true, decisions: taken }
   await Promise.all(giveBack(checks, taken))
-  const decisions = await Promise.all(checks.map((check, i) => refusal(taken[i]) ?? check.limiter.peek(check.key, optionsOf(check))))
+  const decisions = await Promise.all(
+    checks.map((check, i) => refusal(taken[i]) ?? check.limiter.peek(check.key, optionsOf(check))),
+  )
   return { allowed: false, decisions }
 }
 

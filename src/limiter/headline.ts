@@ -17,7 +17,8 @@ export function decide(set: LimitSet, taken: Taken, cost: number, shadow: boolea
   const left = remaining(limit, readings, 0)
   const resetMs = resetAfterMs(limit, readings, 0, now)
   const nextMs = nextAfterMs(limit, readings, 0, now, left)
-  if (granted) return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
+  if (granted)
+    return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
   const retryMs = fitsReading(limit, readings, 0, cost) ? 0 : retryAfterMs(limit, readings, 0, cost, now)
   return refuse(set, taken, shadow, left, resetMs, nextMs, retryMs, cost, undefined)
 }
@@ -30,7 +31,8 @@ function decideAll(set: LimitSet, taken: Taken, cost: number, shadow: boolean): 
   const tightest = tightestOf(standings, refuses)
   const { remaining: left, resetAfterMs: resetMs, nextAfterMs: nextMs, retryAfterMs: retryMs } = standings[tightest] as Standing
   const detail: Detail = { tightest: limits[tightest] as Limit, standings }
-  if (granted) return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, detail)
+  if (granted)
+    return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, detail)
   return refuse(set, taken, shadow, left, resetMs, nextMs, refuses.includes(true) ? retryMs : 0, cost, detail)
 }
 

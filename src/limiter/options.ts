@@ -78,7 +78,8 @@ const DAY_MS = 86_400_000
 
 /** @throws ConfigError when something is not an object or has a name that is not known */
 export function checkNames(options: unknown, known: readonly string[], option: string): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new ConfigError(option, 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ConfigError(option, 'an object', options)
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new ConfigError(`${option}.${key}`, `one of ${known.join(', ')}`, (options as Record<string, unknown>)[key])
@@ -108,7 +109,11 @@ export function checkOptions(options: LimiterOptions<Store, never>, option: stri
   of('algorithmConfig', 'an object', (value) => typeof value === 'object' && value !== null && !Array.isArray(value))
   of('timeZone', 'an IANA time zone such as "Europe/Madrid"', (value) => typeof value === 'string' && value !== '')
   if (options.timeZone !== undefined) calendar('day', options.timeZone, `${option}.timeZone`)
-  of('observers', 'a list of observers', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null))
+  of(
+    'observers',
+    'a list of observers',
+    (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null),
+  )
 }
 
 /** A cost is a whole number of at least 1. */

@@ -23,7 +23,8 @@ export function tiered<Subject, Tier extends MaybePromise<string | null | undefi
   rates: Readonly<Record<string, RateInput | null>>,
   options: TieredOptions<Subject, Tier>,
 ): (subject: Subject) => Tier extends PromiseLike<unknown> ? Promise<RateInput | null> : RateInput | null {
-  if (typeof rates !== 'object' || rates === null || Array.isArray(rates)) throw new ConfigError('tiered(rates)', 'a table of rates', rates)
+  if (typeof rates !== 'object' || rates === null || Array.isArray(rates))
+    throw new ConfigError('tiered(rates)', 'a table of rates', rates)
   const table = new Map(Object.entries(rates))
   if (table.size === 0) throw new ConfigError('tiered(rates)', 'at least one tier', rates)
   for (const [tier, rate] of table) if (rate !== null) buildLimitSet('tiered', rate, {}, `tiered[${JSON.stringify(tier)}]`)
@@ -37,7 +38,8 @@ export function tiered<Subject, Tier extends MaybePromise<string | null | undefi
   const rateOf = (tier: string | null | undefined): RateInput | null => {
     const rate = tier === null || tier === undefined ? none : table.has(tier) ? table.get(tier) : rest
     // A tier nobody foresaw must not mean "no limit".
-    if (rate === undefined) throw new ConfigError('tiered', `a tier among ${[...table.keys()].join(', ')}, or a rate for "*"`, tier)
+    if (rate === undefined)
+      throw new ConfigError('tiered', `a tier among ${[...table.keys()].join(', ')}, or a rate for "*"`, tier)
     return rate
   }
   return (subject) => andThen<string | null | undefined, RateInput | null>(options.by(subject), rateOf) as never

@@ -59,8 +59,12 @@ interface Verbs {
   close(): MaybePromise<void>
 }
 
-type Synchronous<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Exclude<R, PromiseLike<unknown>> : T[K] }
-type Asynchronous<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => PromiseLike<Awaited<R>> : T[K] }
+type Synchronous<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Exclude<R, PromiseLike<unknown>> : T[K]
+}
+type Asynchronous<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => PromiseLike<Awaited<R>> : T[K]
+}
 
 /** A store that answers at once. */
 export interface SyncStore extends Synchronous<Verbs> {

@@ -33,7 +33,10 @@ function later(store: SyncStore): AsyncStore {
   return {
     name: 'later',
     sync: false,
-    take: async (...args) => ({ ...store.take(...args), readings: Array.from(store.take(args[0], args[1], args[2], 'peek').readings) }),
+    take: async (...args) => ({
+      ...store.take(...args),
+      readings: Array.from(store.take(args[0], args[1], args[2], 'peek').readings),
+    }),
     reset: async (...args) => store.reset(...args),
     ban: async (...args) => store.ban(...args),
     unban: async (...args) => store.unban(...args),
@@ -48,7 +51,11 @@ describe.each(majors)('%s', (_, express) => {
   test('a route passes up to its limit with headers, then answers 429 with an exact Retry-After', async () => {
     const { clock, store } = setUp()
     const app = express()
-    app.get('/login', rateLimit({ name: 'login', rate: '2/m', algorithm: 'fixed_window', store }), (_req, res) => void res.send('in'))
+    app.get(
+      '/login',
+      rateLimit({ name: 'login', rate: '2/m', algorithm: 'fixed_window', store }),
+      (_req, res) => void res.send('in'),
+    )
     await using server = await serve(app as RequestListener)
 
     const first = await server.get('/login')
@@ -137,7 +144,9 @@ describe.each(majors)('%s', (_, express) => {
     const { store } = setUp()
     const seen: string[] = []
     const app = express()
-    const observers = [{ onDecision: (decision: { kind: string; allowed: boolean }) => void seen.push(`${decision.kind} ${decision.allowed}`) }]
+    const observers = [
+      { onDecision: (decision: { kind: string; allowed: boolean }) => void seen.push(`${decision.kind} ${decision.allowed}`) },
+    ]
     app.get('/', rateLimit({ rate: '1/m', shadow: true, observers, store }), (req, res) => void res.json('rateLimit' in req))
     await using server = await serve(app as RequestListener)
     await server.get('/')
@@ -256,7 +265,10 @@ describe.each(majors)('%s', (_, express) => {
     await using server = await serve(app as RequestListener)
     const json = await server.get('/', { accept: 'application/json' })
     expect(json.headers['content-type']).toContain('application/problem+json')
-    expect(JSON.parse(json.body)).toMatchObject({ status: 429, type: 'https://iana.org/assignments/http-problem-types#quota-exceeded' })
+    expect(JSON.parse(json.body)).toMatchObject({
+      status: 429,
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    })
     expect((await server.get('/', { accept: 'text/html,*/*' })).headers['content-type']).toContain('text/plain')
     expect((await server.get('/', {}, 'HEAD')).body).toBe('')
   })
@@ -268,7 +280,8 @@ describe.each(majors)('%s', (_, express) => {
       rateLimit<express5.Request>({
         rate: '0/m',
         store,
-        onLimited: (_req, res, _next, decision) => void res.end(`own ${res.statusCode} ${decision.kind} ${String(res.getHeader('X-RateLimit-Limit'))}`),
+        onLimited: (_req, res, _next, decision) =>
+          void res.end(`own ${res.statusCode} ${decision.kind} ${String(res.getHeader('X-RateLimit-Limit'))}`),
       }),
     )
     await using server = await serve(app as RequestListener)
@@ -304,8 +317,21 @@ describe.each(majors)('%s', (_, express) => {
     app.get('/header-ip', rateLimit({ rate: '1/m', key: 'header:X-Team', onMissingKey: 'ip', store }), ok)
     app.get('/header-deny', rateLimit({ rate: '1/m', key: 'header:X-Team', onMissingKey: 'deny', store }), ok)
     app.get('/async', rateLimit<express5.Request>({ rate: '1/m', key: async (req) => req.get('x-team'), store }), ok)
-    app.get('/throws', rateLimit({ rate: '1/m', key: () => { throw new Error('no key') }, store }), ok)
-    app.use((error: Error & { code?: string }, _req: unknown, res: express5.Response, _next: unknown) => void res.status(500).send(error.code ?? error.message))
+    app.get(
+      '/throws',
+      rateLimit({
+        rate: '1/m',
+        key: () => {
+          throw new Error('no key')
+        },
+        store,
+      }),
+      ok,
+    )
+    app.use(
+      (error: Error & { code?: string }, _req: unknown, res: express5.Response, _next: unknown) =>
+        void res.status(500).send(error.code ?? error.message),
+    )
     await using server = await serve(app as RequestListener)
     for (const path of ['/header', '/async']) {
       expect((await server.get(path, { 'x-team': 'a' })).status).toBe(200)
@@ -324,11 +350,20 @@ describe.each(majors)('%s', (_, express) => {
     const app = express()
     const ok = (_req: unknown, res: { send(body: string): unknown }) => void res.send('ok')
     const plan = (req: express5.Request) => req.get('x-plan')
-    app.get('/tier', rateLimit<express5.Request>({ rate: tiered({ free: '1/m', pro: '3/m', staff: null }, { by: plan, default: 'free' }), key: 'header:X-Id', store }), ok)
+    app.get(
+      '/tier',
+      rateLimit<express5.Request>({
+        rate: tiered({ free: '1/m', pro: '3/m', staff: null }, { by: plan, default: 'free' }),
+        key: 'header:X-Id',
+        store,
+      }),
+      ok,
+    )
     app.get('/async', rateLimit<express5.Request>({ rate: async (req) => (plan(req) === 'staff' ? null : '2/m'), store }), ok)
     app.get('/cost', rateLimit<express5.Request>({ rate: '10/m', cost: async (req) => Number(req.get('x-cost')), store }), ok)
     await using server = await serve(app as RequestListener)
-    const left = async (path: string, headers: Record<string, string>) => (await server.get(path, headers)).headers['x-ratelimit-remaining']
+    const left = async (path: string, headers: Record<string, string>) =>
+      (await server.get(path, headers)).headers['x-ratelimit-remaining']
     expect(await left('/tier', { 'x-id': '1', 'x-plan': 'pro' })).toBe('2')
     expect(await left('/tier', { 'x-id': '2' })).toBe('0')
     expect(await left('/tier', { 'x-id': '3', 'x-plan': 'staff' })).toBeUndefined()
@@ -368,7 +403,10 @@ describe.each(majors)('%s', (_, express) => {
     const { store } = setUp()
     const app = express()
     app.get('/', rateLimit({ rate: '2/m', store }), (_req, res) => void res.send('ok'))
-    app.use((error: Error & { code?: string }, _req: unknown, res: express5.Response, _next: unknown) => void res.status(503).send(error.code))
+    app.use(
+      (error: Error & { code?: string }, _req: unknown, res: express5.Response, _next: unknown) =>
+        void res.status(503).send(error.code),
+    )
     await using server = await serve(app as RequestListener)
     store.close()
     expect(await server.get('/')).toMatchObject({ status: 503, body: 'ERR_RATELIMIT_STORE_CLOSED' })
@@ -376,7 +414,10 @@ describe.each(majors)('%s', (_, express) => {
 
   describe('app-wide', () => {
     const options = { defaultRate: '4/m', rateLimits: { '/api/': '3/m', '/api/auth/': '1/m' }, skipPaths: ['/health'] }
-    const app = (limiter: RateLimitHandler) => express().use(limiter).use((_req, res) => void res.send('ok'))
+    const app = (limiter: RateLimitHandler) =>
+      express()
+        .use(limiter)
+        .use((_req, res) => void res.send('ok'))
 
     test('the longest path decides, each entry is one counter, the rest share one', async () => {
       const { store } = setUp()
@@ -393,8 +434,17 @@ describe.each(majors)('%s', (_, express) => {
     })
 
     test.each([
-      '//api/auth/x', '/API/auth/x', '/api%2Fauth/x', '/%61pi/auth/x', '/x/../api/auth/x', '/api/./auth/x', '/api/auth/', '/api/auth?x=1',
-      '/api/auth;v=1/x', 'http://other.example/api/auth/x', '/x/%2e%2e/api/auth/x',
+      '//api/auth/x',
+      '/API/auth/x',
+      '/api%2Fauth/x',
+      '/%61pi/auth/x',
+      '/x/../api/auth/x',
+      '/api/./auth/x',
+      '/api/auth/',
+      '/api/auth?x=1',
+      '/api/auth;v=1/x',
+      'http://other.example/api/auth/x',
+      '/x/%2e%2e/api/auth/x',
     ])('%s does not dodge the rule of its path', async (path) => {
       const { store } = setUp()
       await using server = await serve(app(rateLimitMiddleware({ ...options, store })) as RequestListener)
@@ -410,7 +460,9 @@ describe.each(majors)('%s', (_, express) => {
 
     test('methods limits those named, HEAD with GET, and an override header moves nothing', async () => {
       const { store } = setUp()
-      await using server = await serve(app(rateLimitMiddleware({ defaultRate: '1/m', methods: ['GET'], store })) as RequestListener)
+      await using server = await serve(
+        app(rateLimitMiddleware({ defaultRate: '1/m', methods: ['GET'], store })) as RequestListener,
+      )
       expect((await server.get('/', {}, 'POST')).headers['x-ratelimit-limit']).toBeUndefined()
       expect((await server.get('/', {}, 'HEAD')).status).toBe(200)
       expect((await server.get('/', { 'x-http-method-override': 'POST' })).status).toBe(429)
@@ -420,7 +472,10 @@ describe.each(majors)('%s', (_, express) => {
       const { store } = setUp()
       const limiter = rateLimitMiddleware({
         defaultRate: null,
-        rateLimits: { '/burst': { rate: '60/m', algorithm: 'token_bucket', algorithmConfig: { bucketSize: 2 } }, '/burst/free': null },
+        rateLimits: {
+          '/burst': { rate: '60/m', algorithm: 'token_bucket', algorithmConfig: { bucketSize: 2 } },
+          '/burst/free': null,
+        },
         store,
       })
       await using server = await serve(app(limiter) as RequestListener)
@@ -430,7 +485,9 @@ describe.each(majors)('%s', (_, express) => {
       expect((await server.get('/burst/free')).status).toBe(200)
       expect((await server.get('/elsewhere')).headers['x-ratelimit-limit']).toBeUndefined()
       expect(() => rateLimitMiddleware({ rateLimits: { '/x': '10' }, store })).toThrow(/rateLimits\["\/x"\]/)
-      expect(() => rateLimitMiddleware({ rateLimits: { '/x': { rate: '1/m', algoritm: 'gcra' } as never }, store })).toThrow(/algoritm/)
+      expect(() => rateLimitMiddleware({ rateLimits: { '/x': { rate: '1/m', algoritm: 'gcra' } as never }, store })).toThrow(
+        /algoritm/,
+      )
       expect(() => rateLimitMiddleware({ defaultRates: '1/m' } as never)).toThrow(/defaultRates/)
     })
 
@@ -440,7 +497,11 @@ describe.each(majors)('%s', (_, express) => {
       both.get('/', rateLimit({ rate: '2/m', algorithm: 'token_bucket', store }), (_req, res) => void res.send('ok'))
       await using server = await serve(both as RequestListener)
       const first = await server.get('/')
-      expect(first.headers).toMatchObject({ 'x-ratelimit-limit': '2', 'x-ratelimit-remaining': '1', 'x-ratelimit-bucket-size': '2' })
+      expect(first.headers).toMatchObject({
+        'x-ratelimit-limit': '2',
+        'x-ratelimit-remaining': '1',
+        'x-ratelimit-bucket-size': '2',
+      })
       await server.get('/')
       expect((await server.get('/')).status).toBe(429)
     })
@@ -461,7 +522,8 @@ describe.each(majors)('%s', (_, express) => {
       throw new Error('boom')
     })
     const onError = withRateLimit(
-      (error: Error, _req: express5.Request, res: express5.Response, _next: express5.NextFunction) => void res.status(500).send(`handled ${error.message}`),
+      (error: Error, _req: express5.Request, res: express5.Response, _next: express5.NextFunction) =>
+        void res.status(500).send(`handled ${error.message}`),
       { rate: '1/m', store },
     )
     expect(onError.length).toBe(4)
@@ -498,7 +560,9 @@ describe.each(majors)('%s', (_, express) => {
 test('a bare node:http server is served too', async () => {
   const { store } = setUp()
   const limiter = rateLimit({ rate: '1/m', store })
-  await using server = await serve((request, response) => limiter(request, response, (error) => response.end(error === undefined ? 'ok' : 'error')))
+  await using server = await serve((request, response) =>
+    limiter(request, response, (error) => response.end(error === undefined ? 'ok' : 'error')),
+  )
   expect((await server.get('/')).body).toBe('ok')
   expect((await server.get('/', { 'x-forwarded-for': '203.0.113.1' })).status).toBe(429)
 })

@@ -89,7 +89,13 @@ class Memory implements MemoryStore {
     this.#maxKeys = options.memoryMaxKeys
     this.#budget = { bytes: 0, maxBytes: options.memoryMaxBytes }
     this.#sweepIntervalMs = options.sweepIntervalMs
-    this.#taken = { granted: false, now: 0, readings: new Float64Array(MAX_LIMITS * READING_WIDTH), bannedForMs: 0, source: 'primary' }
+    this.#taken = {
+      granted: false,
+      now: 0,
+      readings: new Float64Array(MAX_LIMITS * READING_WIDTH),
+      bannedForMs: 0,
+      source: 'primary',
+    }
   }
 
   get size(): number {
@@ -369,10 +375,12 @@ class Memory implements MemoryStore {
 }
 
 function checked(options: MemoryStoreOptions): Required<MemoryStoreOptions> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new ConfigError('memoryStore(options)', 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ConfigError('memoryStore(options)', 'an object', options)
   const known = [...Object.keys(DEFAULTS), 'clock']
   for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new ConfigError(`memoryStore.${key}`, `one of ${known.join(', ')}`, options[key as keyof MemoryStoreOptions])
+    if (!known.includes(key))
+      throw new ConfigError(`memoryStore.${key}`, `one of ${known.join(', ')}`, options[key as keyof MemoryStoreOptions])
   }
   const whole = (key: 'memoryMaxKeys' | 'memoryMaxBytes' | 'sweepIntervalMs', least: number, most: number): number => {
     const value = options[key] === undefined ? DEFAULTS[key] : options[key]

@@ -98,7 +98,7 @@ export class Slots {
       next += stride
       if (next === this.#end) next = 0
       if (!this.taken(next)) break
-      const home = (((halves[next * 2] as number) >>> 0) * this.#scale | 0) * stride
+      const home = ((((halves[next * 2] as number) >>> 0) * this.#scale) | 0) * stride
       // It may fill the hole unless its home lies behind the hole, on the way to where it is.
       const stays = hole <= next ? hole < home && home <= next : hole < home || home <= next
       if (stays) continue
