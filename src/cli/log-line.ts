@@ -2,7 +2,7 @@
 // cannot be read is told and never guessed; nothing a client can write moves the time; fields that nobody asked for are not made.
 // Next: log-json.ts, log-reader.ts.
 
-import { parseAddress } from '../http/address.ts'
+import { parseAddress } from '../http/parse-address.ts'
 import { parseJsonLine } from './log-json.ts'
 import { STAMP_LENGTH, commonTime } from './log-time.ts'
 

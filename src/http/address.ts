@@ -9,8 +9,6 @@ import { forwardedHops, type Hops } from './forwarded.ts'
 import { formatIPv6, parseAddress, readIPv4, type Address } from './parse-address.ts'
 import { Recent } from './recent.ts'
 
-export { parseAddress, type Address } from './parse-address.ts'
-
 /** How a client's address is found and grouped. */
 export interface AddressOptions {
   /**
