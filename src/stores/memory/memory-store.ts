@@ -290,7 +290,8 @@ class Memory implements MemoryStore {
 
   #make(table: Table, now: number): void {
     const { low, high } = this.#fingerprint
-    if (this.#size >= this.#maxKeys) this.#sweepSome(SWEPT_PER_NEW_KEY, now)
+    // Twice, as the first look may meet the end of a table.
+    for (let look = 0; look < 2 && this.#size >= this.#maxKeys; look++) this.#sweepSome(SWEPT_PER_NEW_KEY, now)
     const before = table.keys
     const made = this.#size < this.#maxKeys && table.occupy(low, high, now)
     this.#size += table.keys - before
@@ -317,9 +318,11 @@ class Memory implements MemoryStore {
 
   /** Sweeps on where the last sweep ended, one table after the other. */
   #sweepSome(count: number, now: number): void {
+    if (this.#tables[this.#sweepAt] === undefined) this.#nextTable()
     const table = this.#tables[this.#sweepAt]
-    if (table !== undefined) this.#sweepTable(table, count, now)
-    if (table === undefined || table.swept) this.#nextTable()
+    if (table === undefined) return
+    this.#sweepTable(table, count, now)
+    if (table.swept) this.#nextTable()
   }
 
   #sweepTable(table: Table, count: number, now: number): void {
