@@ -13,6 +13,7 @@ export default defineConfig({
     },
   ],
   test: {
+    globalSetup: './test/global-setup.ts',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     reporters: ['default', './scripts/ci-reporter.ts'],
     // Files share a process: what they share is pure, and a worker's start costs more than most files.
