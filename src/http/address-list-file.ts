@@ -2,6 +2,7 @@
 // it has aged and somebody asks, so no timer keeps the process alive; a list that turned bad leaves the last good one in force.
 // Next: address-list.ts, which asks it.
 
+import type * as files from 'node:fs/promises'
 import type { Clock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 import { rangesBuilder, type AddressRanges } from './address-ranges.ts'
@@ -103,8 +104,7 @@ function checked(input: AddressFile, option: string): Required<AddressFile> {
 }
 
 async function readRanges(file: string, maxBytes: number, option: string): Promise<AddressRanges> {
-  // Loaded here and not above: where there is no file system, nobody names a file.
-  const { open } = await import('node:fs/promises')
+  const { open } = fileSystem(option)
   const handle = await open(file, 'r')
   let text: string
   try {
@@ -127,6 +127,16 @@ async function readRanges(file: string, maxBytes: number, option: string): Promi
     await handle.close()
   }
   return parseLines(text, file, option)
+}
+
+/** Asked for by name, so that bundles for runtimes without files need not know the module. */
+function fileSystem(option: string): typeof files {
+  const found =
+    typeof process === 'object' && typeof process.getBuiltinModule === 'function'
+      ? process.getBuiltinModule('node:fs/promises')
+      : undefined
+  if (found === undefined) throw new ConfigError(option, 'no file, as this runtime has no file system', 'a file')
+  return found
 }
 
 async function parseLines(text: string, file: string, option: string): Promise<AddressRanges> {

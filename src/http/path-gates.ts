@@ -36,33 +36,9 @@ export function buildPathGates<Own extends { readonly rate: unknown; readonly ke
   option: string,
   build: (own: Own, option: string) => Limiter,
 ): (method: string, target: string) => Limiter | undefined {
-  if (typeof options !== 'object' || options === null) throw new ConfigError(option, 'an object', options)
-  const { defaultRate, rateLimits = {}, skipPaths = [], methods, caseSensitive = false, keyFunction } = options
-  if ('rate' in options) throw new ConfigError(`${option}.rate`, 'defaultRate, or rates per path in rateLimits', options.rate)
+  const entry = buildEntries(options, option, build)
+  const { defaultRate, rateLimits = {}, skipPaths = [], methods, caseSensitive = false } = options
   if (typeof caseSensitive !== 'boolean') throw new ConfigError(`${option}.caseSensitive`, 'true or false', caseSensitive)
-  if (keyFunction !== undefined && options.key !== undefined)
-    throw new ConfigError(`${option}.keyFunction`, 'either key or keyFunction', keyFunction)
-  const common: Record<string, unknown> = Object.fromEntries(Object.entries(options).filter(([name]) => !OWN.includes(name)))
-  if (keyFunction !== undefined) common['key'] = keyFunction
-  const base = (common['group'] ?? common['name'] ?? `middleware-${++unnamed}`) as string
-
-  const entry = (name: string, own: unknown, at: string): Limiter | undefined => {
-    if (own === null) return undefined
-    const isOptions = typeof own === 'object' && !Array.isArray(own)
-    const given = isOptions ? (own as Record<string, unknown>) : { rate: own }
-    // An algorithm of its own does not inherit the settings of another.
-    const inherited = given['algorithm'] === undefined ? common : { ...common, algorithmConfig: undefined }
-    const merged: Record<string, unknown> = {
-      ...inherited,
-      rate: defaultRate ?? DEFAULT_RATE,
-      name,
-      group: `${base}:${name}`,
-      ...given,
-    }
-    if (merged['algorithmConfig'] === undefined) delete merged['algorithmConfig']
-    return build(merged as unknown as Own, at)
-  }
-
   const built = Object.entries(rateLimits).map(
     ([path, own]) => [path, { limiter: entry(path, own, `${option}.rateLimits[${JSON.stringify(path)}]`) }] as const,
   )
@@ -88,4 +64,41 @@ function methodSet(methods: readonly string[], option: string): ReadonlySet<stri
   // HEAD is answered by the GET handler, so it must not be a way around.
   if (set.has('GET')) set.add('HEAD')
   return set
+}
+
+/**
+ * Builds the limiters of single entries, which inherit the common options. For frameworks whose routes carry options of their own.
+ * @returns a function of an entry's name, its rate or options (null for none) and what errors call it
+ * @throws ConfigError for options that are none
+ */
+export function buildEntries<Own extends { readonly rate: unknown; readonly key?: unknown }, Limiter>(
+  options: PathMiddlewareOptions<Own>,
+  option: string,
+  build: (own: Own, option: string) => Limiter,
+): (name: string, own: unknown, at: string) => Limiter | undefined {
+  if (typeof options !== 'object' || options === null) throw new ConfigError(option, 'an object', options)
+  const { defaultRate, keyFunction } = options
+  if ('rate' in options) throw new ConfigError(`${option}.rate`, 'defaultRate, or rates per path in rateLimits', options.rate)
+  if (keyFunction !== undefined && options.key !== undefined)
+    throw new ConfigError(`${option}.keyFunction`, 'either key or keyFunction', keyFunction)
+  const common: Record<string, unknown> = Object.fromEntries(Object.entries(options).filter(([name]) => !OWN.includes(name)))
+  if (keyFunction !== undefined) common['key'] = keyFunction
+  const base = (common['group'] ?? common['name'] ?? `middleware-${++unnamed}`) as string
+
+  return (name, own, at) => {
+    if (own === null) return undefined
+    const isOptions = typeof own === 'object' && !Array.isArray(own)
+    const given = isOptions ? (own as Record<string, unknown>) : { rate: own }
+    // An algorithm of its own does not inherit the settings of another.
+    const inherited = given['algorithm'] === undefined ? common : { ...common, algorithmConfig: undefined }
+    const merged: Record<string, unknown> = {
+      ...inherited,
+      rate: defaultRate ?? DEFAULT_RATE,
+      name,
+      group: `${base}:${name}`,
+      ...given,
+    }
+    if (merged['algorithmConfig'] === undefined) delete merged['algorithmConfig']
+    return build(merged as unknown as Own, at)
+  }
 }

@@ -30,6 +30,7 @@ describe('the answer to a refused request', () => {
       status: 429,
       contentType: TEXT_TYPE,
       body: 'Rate limit exceeded. Try again in 60 seconds.',
+      sentence: 'Rate limit exceeded. Try again in 60 seconds.',
       headers: [
         ['Retry-After', '60'],
         ['Cache-Control', 'no-store'],
@@ -116,6 +117,7 @@ describe('the answer to a refused request', () => {
       status: 503,
       contentType: TEXT_TYPE,
       body: 'The service is short of capacity. Try again later.',
+      sentence: 'The service is short of capacity. Try again later.',
       headers: [['Cache-Control', 'no-store']],
     })
     expect(parsed(refusal(closed(5000), JSON_TYPE))).toEqual({

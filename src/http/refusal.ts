@@ -19,6 +19,8 @@ export interface Refusal {
   readonly status: 429 | 503
   readonly contentType: string
   readonly body: string
+  /** What the body says, in one sentence of plain text. */
+  readonly sentence: string
   /** Names and values of what else to set: Retry-After, where waiting helps, and Cache-Control. */
   readonly headers: readonly (readonly [name: string, value: string])[]
 }
@@ -39,8 +41,8 @@ export function refusal(decision: Decision, accept: string | undefined, options:
   const status = decision.source === 'closed' ? 503 : 429
   const sentence = options.message ?? sentenceFor(decision, seconds)
   const headers = seconds === undefined ? [NO_STORE] : [['Retry-After', String(seconds)] as const, NO_STORE]
-  if (!prefersJson(accept)) return { status, contentType: TEXT_TYPE, body: sentence, headers }
-  return { status, contentType: JSON_TYPE, body: JSON.stringify(problem(decision, status, sentence)), headers }
+  if (!prefersJson(accept)) return { status, contentType: TEXT_TYPE, body: sentence, sentence, headers }
+  return { status, contentType: JSON_TYPE, body: JSON.stringify(problem(decision, status, sentence)), sentence, headers }
 }
 
 /** @throws ConfigError for an unknown name or a message that is no text */

@@ -1,0 +1,158 @@
+// What every adapter does with a request, once: ask the gate, mark the request, write headers, then let it pass or answer it.
+// Promise: a limiter that meets a request twice counts it once; the handler runs at most once, and what it throws is its own; what is
+// at hand is done at once, with no promise in between. Next: exchange.ts (what an adapter shows), wrap.ts (single handlers).
+
+import type { Decision } from '../core/decision.ts'
+import { ConfigError } from '../core/errors.ts'
+import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
+import { checkNames } from '../limiter/options.ts'
+import type { Exchange } from './exchange.ts'
+import { GATE_OPTIONS, type Gate, type GateOptions, type Passage, buildGate } from './gate.ts'
+import type { HeaderTarget } from './headers.ts'
+import { type Refusal, refusal } from './refusal.ts'
+import { RequestRateLimit } from './request-rate-limit.ts'
+
+/** How a framework does what frameworks do differently. Built once per limiter. */
+export interface Manners<X extends Exchange> {
+  /** Answers a refused request, whose headers (but the refusal's own) are set. What it returns, `pass` returns. */
+  readonly refuse: (exchange: X, answer: Refusal, decision: Decision) => unknown
+  /** False when the request was not worth counting. Called when the response has been sent. */
+  readonly countWhen?: ((exchange: X) => boolean) | undefined
+  /** The response does not exist before the handler has made it: the adapter calls `write` itself (default false). */
+  readonly headersAfter?: boolean
+}
+
+/** Stands at one gate, for one framework. */
+export class Gatekeeper<X extends Exchange> {
+  readonly #gate: Gate
+  readonly #options: GateOptions
+  readonly #manners: Manners<X>
+  readonly #settles: boolean
+  readonly #headersAfter: boolean
+  /** Requests a shadow limiter has met; its decisions leave no mark on them. */
+  readonly #shadowed: WeakSet<object> | undefined
+
+  /**
+   * @param options checked by {@link gateOptionsOf}
+   * @param option what errors call them
+   * @throws ConfigError for anything that is wrong with the options
+   */
+  constructor(options: GateOptions, option: string, manners: Manners<X>) {
+    this.#gate = buildGate(options, option)
+    this.#options = options
+    this.#manners = manners
+    this.#settles = this.#gate.settles || manners.countWhen !== undefined
+    this.#headersAfter = manners.headersAfter ?? false
+    this.#shadowed = this.#gate.shadow ? new WeakSet() : undefined
+  }
+
+  /**
+   * Runs `go` if the request passes and tells what it returns; else what `refuse` returns. A promise only if something had to be
+   * waited for. Undefined for a request that is refused although its response has begun.
+   * @throws what the app's own key and rate functions, the store (unless configured otherwise) and `go` throw
+   */
+  pass(exchange: X, go: (exchange: X) => unknown): unknown {
+    if (this.#met(exchange)) return go(exchange)
+    const passage = this.#gate.ask(exchange)
+    if (!isPromise(passage)) return this.#apply(exchange, passage, go)
+    return passage.then((found) => this.#apply(exchange, found, go))
+  }
+
+  /** Writes the headers that describe the request's standing, unless this limiter is not to be seen. For `headersAfter`. */
+  write(exchange: X, target: HeaderTarget): void {
+    const { mark } = exchange
+    if (mark?.has(this.#gate) === true) this.#gate.headers?.write(mark.decision, target)
+  }
+
+  /** Decides and charges; the request is not marked, and nothing is written or answered. */
+  decide(exchange: X): MaybePromise<Decision> {
+    return andThen(this.#gate.ask(exchange), ({ decision }) => decision)
+  }
+
+  /** Tells the observers of something that failed. */
+  report(error: unknown, where: string): void {
+    this.#gate.report(error, where)
+  }
+
+  #met(exchange: X): boolean {
+    if (exchange.mark?.has(this.#gate) === true) return true
+    const shadowed = this.#shadowed
+    if (shadowed === undefined) return false
+    const request = exchange.raw as object
+    if (shadowed.has(request)) return true
+    shadowed.add(request)
+    return false
+  }
+
+  #apply(exchange: X, passage: Passage, go: (exchange: X) => unknown): unknown {
+    const gate = this.#gate
+    const { decision } = passage
+    if (gate.shadow || decision.kind === 'exempt') {
+      if (decision.kind !== 'exempt') this.#settleLater(exchange, passage)
+      return go(exchange)
+    }
+    const mark = this.#mark(exchange, passage)
+    const open = this.#headersAfter ? undefined : exchange.open
+    if (open !== undefined) gate.headers?.write(mark.decision, open)
+    if (decision.allowed || !gate.block) {
+      this.#settleLater(exchange, passage)
+      return go(exchange)
+    }
+    if (open === undefined && !this.#headersAfter) return undefined
+    return this.#manners.refuse(exchange, refusal(decision, exchange.header('accept'), this.#options), decision)
+  }
+
+  #mark(exchange: X, { decision, key }: Passage): RequestRateLimit {
+    const before = exchange.mark
+    if (before === undefined) return (exchange.mark = new RequestRateLimit(this.#gate, decision, key))
+    before.add(this.#gate, decision, key)
+    return before
+  }
+
+  #settleLater(exchange: X, passage: Passage): void {
+    if (!this.#settles) return
+    exchange.whenSent((status) => {
+      const { countWhen } = this.#manners
+      let counts = true
+      try {
+        counts = countWhen === undefined || countWhen(exchange)
+      } catch (error) {
+        this.#gate.report(error, 'countWhen')
+      }
+      this.#gate.settle(passage, status, counts)
+    })
+  }
+}
+
+/**
+ * The gate's part of an adapter's options, after a check of their names.
+ * @param functions names of the adapter's own options that are functions
+ * @param others names of its other own options, which it checks itself
+ * @throws ConfigError for an unknown name, a function that is none, or a request where options belong (`app.use(rateLimit)`)
+ */
+export function gateOptionsOf(
+  options: object,
+  option: string,
+  functions: readonly string[],
+  others: readonly string[] = [],
+): GateOptions {
+  if (isRequest(options)) {
+    throw new ConfigError(option, `options: it makes the limiter, so call it (${option}({ rate: '100/m' }))`, 'a request')
+  }
+  checkNames(options, [...GATE_OPTIONS, ...functions, ...others], option)
+  const own: Record<string, unknown> = { ...options }
+  for (const name of functions) {
+    if (own[name] !== undefined && typeof own[name] !== 'function')
+      throw new ConfigError(`${option}.${name}`, 'a function', own[name])
+    delete own[name]
+  }
+  for (const name of others) delete own[name]
+  return own as unknown as GateOptions
+}
+
+/** What a framework calls a middleware with: a request, or a context that has one. */
+function isRequest(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { headers, method, req } = value as { headers?: unknown; method?: unknown; req?: unknown }
+  return (typeof headers === 'object' && typeof method === 'string') || (typeof req === 'object' && req !== null)
+}
