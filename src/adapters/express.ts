@@ -3,11 +3,12 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Decision } from '../core/decision.ts'
-import { type GateOptions, warnOnce } from '../http/gate.ts'
+import type { GateOptions } from '../http/gate.ts'
 import { type PathMiddlewareOptions, buildPathGates } from '../http/path-gates.ts'
 import type { RequestRateLimit } from '../http/request-rate-limit.ts'
 import { type AnyHandler, type HandlerDecorator, decoratorOf, wrapHandler } from '../http/wrap.ts'
 import { type Next, NodeExchange, NodeLimiter, type NodeRequest } from './node-exchange.ts'
+import { lookAtExpress } from './proxy-trust.ts'
 
 export type { RequestRateLimit } from '../http/request-rate-limit.ts'
 export type { Next } from './node-exchange.ts'
@@ -83,19 +84,10 @@ function expressLimiter(options: ExpressOptions, option: string): NodeLimiter {
   return new NodeLimiter(options as ExpressOptions<never>, option, (request, response, next) => {
     if (!looked) {
       looked = true
-      lookAt(request as RequestLike)
+      lookAtExpress((request as RequestLike).app)
     }
     return new ExpressExchange(request as RequestLike, response, next)
   })
-}
-
-function lookAt({ app }: RequestLike): void {
-  const get = (app as { get?: unknown } | undefined)?.get
-  if (typeof get === 'function' && (get.call(app, 'trust proxy') as unknown) === true) {
-    warnOnce(
-      '"trust proxy" is true, so every client can choose its own address; set it to your proxies, or to how many there are',
-    )
-  }
 }
 
 class ExpressExchange extends NodeExchange<RequestLike & NodeRequest> {

@@ -6,13 +6,14 @@ import type { Decision } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
 import { type MaybePromise, isPromise } from '../core/maybe.ts'
 import { type Exchange, ownerId } from '../http/exchange.ts'
-import { type GateOptions, warnOnce } from '../http/gate.ts'
+import type { GateOptions } from '../http/gate.ts'
 import { Gatekeeper, gateOptionsOf } from '../http/gatekeeper.ts'
 import type { HeaderTarget } from '../http/headers.ts'
 import { RefusalError } from '../http/refusal-error.ts'
 import { RequestRateLimit } from '../http/request-rate-limit.ts'
 import type { Around } from '../http/wrap.ts'
 import { hasErrorHandler } from './fastify-errors.ts'
+import { lookAtFastify } from './proxy-trust.ts'
 
 /** Options of a limiter on Fastify. Functions are called with the Fastify request. */
 export interface FastifyLimiterOptions<Request = FastifyRequest> extends GateOptions<Request> {
@@ -96,21 +97,7 @@ export class FastifyLimiter {
 
   #look(request: FastifyRequest): void {
     this.#looked = true
-    if (trustsEverybody(request)) {
-      warnOnce('trustProxy is true, so every client can choose its own address; set it to your proxies, or to how many there are')
-    }
-  }
-}
-
-/** Fastify does not show its setting; what it makes of a chain longer than any setting but "everybody" does. */
-function trustsEverybody(request: FastifyRequest): boolean {
-  const hops = Array.from({ length: 64 }, (_, at) => `198.51.100.${at}`)
-  const socket = { remoteAddress: '203.0.113.1' }
-  const raw = { headers: { 'x-forwarded-for': hops.join(', ') }, socket, connection: socket }
-  try {
-    return (Object.create(request, { raw: { value: raw }, socket: { value: socket } }) as FastifyRequest).ip === hops[0]
-  } catch {
-    return false
+    lookAtFastify(request)
   }
 }
 

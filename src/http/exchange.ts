@@ -9,6 +9,8 @@ import type { RequestRateLimit } from './request-rate-limit.ts'
 export interface Exchange extends RequestView {
   /** What the limiters before have noted, where the framework's users find it; something else of that name reads as undefined. */
   mark: RequestRateLimit | undefined
+  /** What is counted once (default `raw`), where one request asks for several things. */
+  readonly once?: object | undefined
   /** Where header fields go; undefined once the response has begun, or is not the framework's to write to. */
   readonly open: HeaderTarget | undefined
   /** Calls back with the status when the response has been sent; never if the client left before. Asked at most once per limiter. */

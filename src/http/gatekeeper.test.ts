@@ -130,6 +130,107 @@ describe('a gatekeeper', () => {
   })
 })
 
+describe('several gatekeepers at once', () => {
+  const key = (): string => 'all'
+  const late = async (): Promise<string> => 'all'
+  const failing = (): never => {
+    throw new Error('no key')
+  }
+  const go = (): string => 'in'
+  const kinds = () => {
+    const seen: string[] = []
+    const observers = [{ onDecision: ({ remaining }: Decision) => void seen.push(String(remaining)) }]
+    return { seen, observers }
+  }
+
+  test('pass what all grant, at once, with the figures of the tightest; none of them passes all', () => {
+    const hand = new Hand()
+    const keepers = [keeperOf({ rate: '9/m' }), keeperOf({ rate: '3/m' }), keeperOf({ rate: '5/m', shadow: true })]
+    expect(Gatekeeper.passAll(keepers, hand, go)).toBe('in')
+    expect(hand.mark?.limit).toBe(3)
+    expect(hand.headers['X-RateLimit-Remaining']).toBe('2')
+    expect(Gatekeeper.passAll([], new Hand(), go)).toBe('in')
+  })
+
+  test.each([
+    ['at once', key],
+    ['later', late],
+  ])('give back what they charged where one refuses (%s)', async (_, found) => {
+    const { seen, observers } = kinds()
+    const wide = keeperOf({ rate: '9/m', key: found, observers })
+    const shadow = keeperOf({ rate: '9/m', key: found, observers, shadow: true })
+    const tight = keeperOf({ rate: '1/m', key: found })
+    const pass = async () => Gatekeeper.passAll([wide, tight, shadow], new Hand(), go)
+    expect([await pass(), await pass(), await pass()]).toEqual(['in', 'refused 429', 'refused 429'])
+    expect(seen).toEqual(['8', '8', '7', '7', '7', '7'])
+  })
+
+  test.each([
+    ['at once', key],
+    ['later', late],
+  ])('give back what they charged where one fails (%s)', async (_, found) => {
+    const { seen, observers } = kinds()
+    const wide = keeperOf({ rate: '9/m', key: found, observers })
+    for (const broken of [failing, async () => failing()]) {
+      const hand = new Hand()
+      const pass = async () => Gatekeeper.passAll([wide, keeperOf({ key: broken })], hand, go)
+      await expect(pass()).rejects.toThrow('no key')
+      expect(hand.mark).toBeUndefined()
+    }
+    await Gatekeeper.passAll([wide, keeperOf({})], new Hand(), go)
+    expect(seen).toEqual(['8', '8', '8'])
+  })
+
+  test('of several refusals the longest wait is told, in the words of its limiter', () => {
+    const told: (number | undefined)[] = []
+    const refuse = (name: string) => ({
+      refuse: (_x: Hand, _answer: unknown, { retryAfterMs }: Decision) => {
+        told.push(retryAfterMs)
+        return name
+      },
+    })
+    const windows = { algorithm: 'fixed_window', algorithmConfig: { align: 'first' } } as const
+    const [short, long, silent] = [
+      keeperOf({ rate: '1/10s', ...windows }, refuse('short')),
+      keeperOf({ rate: '1/m', ...windows }, refuse('long')),
+      keeperOf({ rate: '1/h', ...windows, block: false }, refuse('silent')),
+    ]
+    for (const order of [
+      [short, long, silent],
+      [silent, long, short],
+    ]) {
+      for (const keeper of order) keeper.pass(new Hand(), go)
+      expect(Gatekeeper.passAll(order, new Hand(), go)).toBe('long')
+    }
+    expect(told.filter((ms) => ms === 60_000).length).toBeGreaterThanOrEqual(2)
+  })
+
+  test('a request that has been counted by one of them is counted by the others alone; the same one twice counts once', () => {
+    const { seen, observers } = kinds()
+    const first = keeperOf({ rate: '9/m', observers })
+    const second = keeperOf({ rate: '9/m', observers })
+    const hand = new Hand()
+    first.pass(hand, go)
+    Gatekeeper.passAll([first, second, second], hand, go)
+    expect(seen).toEqual(['8', '8'])
+  })
+
+  test('a response that has begun is left alone', () => {
+    const hand = Object.assign(new Hand(), { begun: true })
+    expect(Gatekeeper.passAll([keeperOf({ rate: '0/m' }), keeperOf({ rate: '9/m' })], hand, go)).toBeUndefined()
+    expect(hand.headers).toEqual({})
+  })
+
+  test('what is counted once may be something other than the request', () => {
+    const { seen, observers } = kinds()
+    const shadow = keeperOf({ rate: '9/m', shadow: true, observers })
+    const [one, two] = [{}, {}]
+    const raw = {}
+    for (const once of [one, two, one]) shadow.pass(Object.assign(new Hand(), { raw, once }), go)
+    expect(seen).toEqual(['8', '7'])
+  })
+})
+
 describe("an adapter's options", () => {
   test('are told from the framework: what is left is the gate', () => {
     const onLimited = (): void => {}

@@ -8,7 +8,7 @@ import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import { checkNames } from '../limiter/options.ts'
 import type { Exchange } from './exchange.ts'
 import { GATE_OPTIONS, type Gate, type GateOptions, type Passage, buildGate } from './gate.ts'
-import type { HeaderTarget } from './headers.ts'
+import { type HeaderTarget, tightest } from './headers.ts'
 import { type Refusal, refusal } from './refusal.ts'
 import { RequestRateLimit } from './request-rate-limit.ts'
 
@@ -20,6 +20,12 @@ export interface Manners<X extends Exchange> {
   readonly countWhen?: ((exchange: X) => boolean) | undefined
   /** The response does not exist before the handler has made it: the adapter calls `write` itself (default false). */
   readonly headersAfter?: boolean
+}
+
+/** One of several that are asked together. */
+interface Asked<X extends Exchange> {
+  readonly keeper: Gatekeeper<X>
+  readonly passage: Passage
 }
 
 /** Stands at one gate, for one framework. */
@@ -58,6 +64,38 @@ export class Gatekeeper<X extends Exchange> {
     return passage.then((found) => this.#apply(exchange, found, go))
   }
 
+  /**
+   * The same with several at once, all or nothing: where one refuses or fails, the others give back what they have charged, and of
+   * several refusals the longest wait is told.
+   */
+  static passAll<X extends Exchange>(keepers: readonly Gatekeeper<X>[], exchange: X, go: (exchange: X) => unknown): unknown {
+    const [only] = keepers
+    if (only !== undefined && keepers.length === 1) return only.pass(exchange, go)
+    const asked = [...new Set(keepers)].filter((keeper) => !keeper.#met(exchange))
+    const answers: MaybePromise<Passage>[] = []
+    try {
+      for (const keeper of asked) answers.push(keeper.#gate.ask(exchange))
+    } catch (error) {
+      for (const [at, answer] of answers.entries()) {
+        const giveBack = (passage: Passage): void => (asked[at] as Gatekeeper<X>).#giveBack(passage)
+        // The error above is the one that is told.
+        if (isPromise(answer)) answer.then(giveBack, () => {})
+        else giveBack(answer)
+      }
+      throw error
+    }
+    const passages = (found: readonly Passage[]): Asked<X>[] =>
+      found.map((passage, at) => ({ keeper: asked[at] as Gatekeeper<X>, passage }))
+    if (!answers.some(isPromise)) return Gatekeeper.#applyAll(passages(answers as Passage[]), exchange, go)
+    return Promise.allSettled(answers).then((settled) => {
+      const failed = settled.find((one) => one.status === 'rejected')
+      if (failed === undefined)
+        return Gatekeeper.#applyAll(passages(settled.map((one) => (one as { value: Passage }).value)), exchange, go)
+      for (const [at, one] of settled.entries()) if (one.status === 'fulfilled') (asked[at] as Gatekeeper<X>).#giveBack(one.value)
+      throw failed.reason
+    })
+  }
+
   /** Writes the headers that describe the request's standing, unless this limiter is not to be seen. For `headersAfter`. */
   write(exchange: X, target: HeaderTarget): void {
     const { mark } = exchange
@@ -78,7 +116,7 @@ export class Gatekeeper<X extends Exchange> {
     if (exchange.mark?.has(this.#gate) === true) return true
     const shadowed = this.#shadowed
     if (shadowed === undefined) return false
-    const request = exchange.raw as object
+    const request = exchange.once ?? (exchange.raw as object)
     if (shadowed.has(request)) return true
     shadowed.add(request)
     return false
@@ -100,6 +138,34 @@ export class Gatekeeper<X extends Exchange> {
     }
     if (open === undefined && !this.#headersAfter) return undefined
     return this.#manners.refuse(exchange, refusal(decision, exchange.header('accept'), this.#options), decision)
+  }
+
+  static #applyAll<X extends Exchange>(all: readonly Asked<X>[], exchange: X, go: (exchange: X) => unknown): unknown {
+    const seen = all.filter(({ keeper, passage }) => !keeper.#gate.shadow && passage.decision.kind !== 'exempt')
+    for (const { keeper, passage } of seen) keeper.#mark(exchange, passage)
+    const late = seen.some(({ keeper }) => keeper.#headersAfter)
+    const open = late || seen.length === 0 ? undefined : exchange.open
+    const { mark } = exchange
+    if (open !== undefined && mark !== undefined) for (const { keeper } of seen) keeper.#gate.headers?.write(mark.decision, open)
+    const refusing = seen.filter(({ keeper, passage }) => keeper.#gate.block && !passage.decision.allowed)
+    const [first, ...others] = refusing
+    if (first === undefined) {
+      for (const { keeper, passage } of all) if (passage.decision.kind !== 'exempt') keeper.#settleLater(exchange, passage)
+      return go(exchange)
+    }
+    for (const { keeper, passage } of all) keeper.#giveBack(passage)
+    if (open === undefined && !late) return undefined
+    const { keeper, passage } = others.reduce(
+      (a, b) => (tightest(a.passage.decision, b.passage.decision) === b.passage.decision ? b : a),
+      first,
+    )
+    const { decision } = passage
+    return keeper.#manners.refuse(exchange, refusal(decision, exchange.header('accept'), keeper.#options), decision)
+  }
+
+  /** For a request that goes no further. */
+  #giveBack(passage: Passage): void {
+    this.#gate.settle(passage, 0, false)
   }
 
   #mark(exchange: X, { decision, key }: Passage): RequestRateLimit {

@@ -31,18 +31,53 @@ export function checkHandler(handler: unknown, option: string): void {
   if (typeof handler !== 'function') throw new ConfigError(`${option}(handler)`, 'a function', handler)
 }
 
-/** A standard (TC39) decorator for a method that is a handler. */
-export type HandlerDecorator = <Method extends AnyHandler>(method: Method, context: ClassMethodDecoratorContext) => Method
+/** A decorator for a method that is a handler: a standard (TC39) one, and one of TypeScript's `experimentalDecorators`. */
+export interface HandlerDecorator {
+  <Method extends AnyHandler>(method: Method, context: ClassMethodDecoratorContext): Method
+  <Method extends AnyHandler>(
+    owner: object,
+    name: string | symbol,
+    property: TypedPropertyDescriptor<Method>,
+  ): TypedPropertyDescriptor<Method>
+}
 
 /**
  * The decorator that wraps methods. The limiter behind `around` is one for all instances of the class.
  * @throws ConfigError, on use, where it decorates no method
  */
 export function decoratorOf(around: Around, option: string): HandlerDecorator {
-  return (method, context) => {
-    // The older decorators of TypeScript's experimentalDecorators call with other arguments.
-    if (typeof method !== 'function' || context?.kind !== 'method')
-      throw new ConfigError(`@${option}`, 'a method to decorate', context?.kind)
-    return wrapHandler(method, around, option)
+  const decorate = (target: unknown, context: unknown, property?: unknown): unknown => {
+    if (typeof target === 'function' && isStandard(context)) {
+      if (context.kind !== 'method') throw notAMethod(option, context.kind)
+      return wrapHandler(target as AnyHandler, around, option)
+    }
+    // An accessor has a descriptor without a value, a property has none, and a parameter has its number there.
+    const method = (property as PropertyDescriptor | undefined)?.value as AnyHandler | undefined
+    if (typeof method !== 'function') throw notAMethod(option, typeof context === 'string' ? context : target)
+    return { ...(property as PropertyDescriptor), value: withMetadataOf(method, wrapHandler(method, around, option)) }
   }
+  return decorate as HandlerDecorator
+}
+
+function isStandard(context: unknown): context is DecoratorContext {
+  return typeof context === 'object' && context !== null && typeof (context as { kind?: unknown }).kind === 'string'
+}
+
+function notAMethod(option: string, received: unknown): ConfigError {
+  return new ConfigError(`@${option}`, 'a method to decorate', received)
+}
+
+/** What reflect-metadata adds to `Reflect`, where an app has loaded it. */
+interface MetadataReflect {
+  getOwnMetadataKeys?(target: object): unknown[]
+  getOwnMetadata?(key: unknown, target: object): unknown
+  defineMetadata?(key: unknown, value: unknown, target: object): void
+}
+
+/** Decorators below have left their metadata on the method itself, where frameworks look for it. */
+function withMetadataOf(method: AnyHandler, wrapped: AnyHandler): AnyHandler {
+  const reflect = Reflect as MetadataReflect
+  for (const key of reflect.getOwnMetadataKeys?.(method) ?? [])
+    reflect.defineMetadata?.(key, reflect.getOwnMetadata?.(key, method), wrapped)
+  return wrapped
 }
