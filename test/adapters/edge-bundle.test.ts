@@ -44,7 +44,7 @@ function realm(): Record<string, unknown> {
   return createContext(Object.fromEntries(WEB.map((name) => [name, globals[name]])))
 }
 
-describe.each(['fetch', 'hono', 'next'])('the adapter %s', (adapter) => {
+describe.each(['fetch', 'graphql', 'hono', 'next', 'trpc'])('the adapter %s', (adapter) => {
   test('bundles for no platform, without an import of Node.js', async () => {
     const { code, imports } = await bundled(adapter)
     expect(imports.length).toBeGreaterThan(10)
