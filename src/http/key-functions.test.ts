@@ -4,7 +4,7 @@ import { manualClock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { RequestView } from '../core/request.ts'
 import { buildHash } from './hash-secret.ts'
-import { apiKeyAware, deviceFingerprint, firstOf, geography, jwtClaim, role, tenant, timeAware } from './key-functions.ts'
+import { apiKeyAware, deviceFingerprint, firstOf, jwtClaim, role, tenant, timeAware } from './key-functions.ts'
 import { type Identity, type KeyInput, SKIP, buildKey } from './keys.ts'
 
 interface Parts {
@@ -98,7 +98,32 @@ describe('the tenant', () => {
     expect(atOnce(all, { headers: { 'x-tenant-id': '', host: 'acme.app.example' } })).toBe('tenant:acme')
     expect(atOnce(tenant({ from }), { headers: claimed })).toBe(SKIP)
     expect(atOnce(tenant({ host: true }), { headers: claimed })).toBe('tenant:evil')
-    expect(atOnce(tenant({ header: 'x-tenant-id' }), { user: '7', headers: claimed })).toBe('tenant:evil')
+  })
+
+  it('of an authenticated user is never the header, though the app says nothing of its own', () => {
+    const byHeader = tenant({ header: 'x-tenant-id' })
+    expect(atOnce(byHeader, { headers: claimed })).toBe('tenant:evil')
+    expect(atOnce(byHeader, { user: '7', headers: claimed })).toBe(SKIP)
+    expect(
+      atOnce(tenant({ header: 'x-tenant-id', host: true }), { user: '7', headers: { ...claimed, host: 'acme.app.example' } }),
+    ).toBe('tenant:acme')
+  })
+
+  it.each([
+    [{ tenant: 'acme' }],
+    [{ tenant: { id: 'acme', name: 'Acme' } }],
+    [{ user: { tenantId: 'acme' } }],
+    [{ user: { tenant_id: 'acme' } }],
+    [{ user: { tenant: { id: 'acme' } } }],
+    [{ tenant: 'acme', user: { tenantId: 'other' } }],
+  ])('is what the request has noted (%j), before all that a client sends', (raw) => {
+    const byHeader = tenant({ header: 'x-tenant-id', host: true })
+    expect(atOnce(byHeader, { raw, headers: claimed })).toBe('tenant:acme')
+    expect(atOnce(byHeader, { raw, user: '7', headers: claimed })).toBe('tenant:acme')
+  })
+
+  it.each([[{ tenant: {} }], [{ tenant: null }], [{ user: { tenantId: true } }], [undefined]])('is not made of %j', (raw) => {
+    expect(atOnce(tenant({ host: true }), { raw })).toBe(SKIP)
   })
 
   it('may be found by a function that takes its time', async () => {
@@ -203,75 +228,6 @@ describe('a device', () => {
   it('is none where there are no such headers', () => {
     expect(atOnce(deviceFingerprint(), { headers: { accept: '*/*' } })).toBe(SKIP)
     expect(() => deviceFingerprint({ headers: [] })).toThrow(ConfigError)
-  })
-})
-
-describe('the region', () => {
-  const byCountry = (lookup: Parameters<typeof geography>[0]['lookup']): KeyInput =>
-    geography({ ...(lookup && { lookup }), by: false, timeoutMs: 20 })
-
-  it('is what the provider says, with the client in it', () => {
-    const seen: string[] = []
-    const lookup = (address: string): string => {
-      seen.push(address)
-      return 'ES'
-    }
-    expect(atOnce(geography({ lookup }), { user: '7' })).toBe('geo:ES:user:7')
-    expect(atOnce(geography({ lookup }))).toBe('geo:ES:ip:192.0.2.1')
-    expect(atOnce(byCountry(lookup))).toBe('geo:ES')
-    expect(seen).toEqual(['192.0.2.1', '192.0.2.1', '192.0.2.1'])
-  })
-
-  it('is unknown where the provider throws, rejects, knows nothing or answers nonsense', async () => {
-    const failing = [
-      () => {
-        throw new Error('no database')
-      },
-      () => Promise.reject(new Error('no network')),
-      () => null,
-      async () => undefined,
-      () => '',
-      () => 'x'.repeat(10_000),
-      () => ({}) as string,
-    ]
-    for (const lookup of failing) expect(await keyOf(byCountry(lookup))).toBe('geo:unknown')
-  })
-
-  it('is unknown where the provider hangs, and late answers and failures are dropped', async () => {
-    expect(await keyOf(byCountry(() => new Promise(() => undefined)))).toBe('geo:unknown')
-    let fail = (_error: Error): void => undefined
-    const late = new Promise<string>((_resolve, reject) => {
-      fail = reject
-    })
-    expect(await keyOf(byCountry(() => late))).toBe('geo:unknown')
-    fail(new Error('too late'))
-    await expect(late).rejects.toThrow('too late')
-  })
-
-  it('is in time where the provider is', async () => {
-    expect(await keyOf(byCountry(async () => 'ES'))).toBe('geo:ES')
-  })
-
-  it('is taken from the header where that is enabled, and from nothing that is no country', () => {
-    const input = geography({ header: 'CF-IPCountry', by: false })
-    expect(atOnce(input, { headers: { 'cf-ipcountry': 'es' } })).toBe('geo:ES')
-    expect(atOnce(input, { headers: { 'cf-ipcountry': 'T1' } })).toBe('geo:T1')
-    for (const code of ['XX', 'ESP', 'E', '', 'E:', 'é1', '42'])
-      expect(atOnce(input, { headers: { 'cf-ipcountry': code } })).toBe('geo:unknown')
-    expect(atOnce(geography({ lookup: () => 'FR', by: false }), { headers: { 'cf-ipcountry': 'ES' } })).toBe('geo:FR')
-    expect(
-      atOnce(geography({ lookup: () => 'FR', header: 'cf-ipcountry', by: false }), { headers: { 'cf-ipcountry': 'XX' } }),
-    ).toBe('geo:FR')
-  })
-
-  it('without a client in it is no key', () => {
-    expect(atOnce(geography({ lookup: () => 'ES', by: 'api_key' }))).toBe(SKIP)
-  })
-
-  it('has options that are checked', () => {
-    expect(() => geography({})).toThrow('a lookup or a header')
-    expect(() => geography({ header: 'x', timeoutMs: 0 })).toThrow('geography.timeoutMs')
-    expect(() => buildKey(geography({ header: 'x', by: 'usr' as 'user' }), { address: () => undefined })).toThrow('geography.by')
   })
 })
 

@@ -1,6 +1,6 @@
-// Ready-made keys: JWT claim, tenant, role, device, geography, time, and the first of several that is there.
+// Ready-made keys: JWT claim, tenant, role, device, time, and the first of several that is there.
 // Promise: nothing a client merely claims outranks what the app has verified; no app function that is missing a value makes a
-// shared counter by accident. Next: keys.ts, which builds them.
+// shared counter by accident. Next: keys.ts, which builds them; geography.ts.
 
 import { type Calendar, calendar } from '../core/calendar.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
@@ -9,7 +9,7 @@ import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { RequestView } from '../core/request.ts'
 import { checkNames } from '../limiter/options.ts'
 import { shortHex } from './hash-secret.ts'
-import { beforeColon } from './key-text.ts'
+import { beforeColon, checkFunction, checkText } from './key-text.ts'
 import type { KeyFunction, KeyInput, KeyPart, ReadyKey } from './keys.ts'
 import { bearerToken } from './request-values.ts'
 
@@ -49,7 +49,7 @@ export function jwtClaim(options: JwtClaimOptions): ReadyKey {
         const token = bearerToken(value) ?? (field === 'authorization' ? undefined : value)
         if (token === undefined || token === '') return undefined
         return andThen(
-          attempt(() => verify(token), undefined),
+          attempt(() => verify(token)),
           keyOf,
         )
       }
@@ -59,7 +59,10 @@ export function jwtClaim(options: JwtClaimOptions): ReadyKey {
 
 /** Options of {@link tenant}. At least one source must be given. */
 export interface TenantOptions<Request> {
-  /** The tenant the authenticated user belongs to. */
+  /**
+   * The tenant the request or its user belongs to, as the app knows it. Default: `tenant` of the request, else `tenantId`, `tenant_id` or
+   * `tenant` of its `user`; each a text, a number or an object with an `id`.
+   */
   readonly from?: KeyFunction<Request>
   /** A header that names the tenant, such as `x-tenant-id` (default: none is believed). Any client can send it. */
   readonly header?: string
@@ -68,8 +71,8 @@ export interface TenantOptions<Request> {
 }
 
 /**
- * The tenant: `tenant:acme`. What `from` says counts first; where it is given and the request has an authenticated user, neither the
- * header nor the host is looked at, so no user can pass for another tenant. Numeric hosts (`10.0.0.1`, `[::1]`) name no tenant.
+ * The tenant: `tenant:acme`. What the app knows (`from`) counts first. For an authenticated user nothing that a client sends replaces it: the
+ * header is not looked at, and the host only without a `from`. Numeric hosts (`10.0.0.1`, `[::1]`) name no tenant.
  * @throws ConfigError without any source
  */
 export function tenant<Request = unknown>(options: TenantOptions<Request>): ReadyKey {
@@ -80,22 +83,34 @@ export function tenant<Request = unknown>(options: TenantOptions<Request>): Read
   if (typeof host !== 'boolean') throw new ConfigError('tenant.host', 'true or false', host)
   if (from === undefined && header === undefined && !host)
     throw new ConfigError('tenant', 'at least one of from, header and host', options)
+  const known = from ?? ((request: unknown) => ownTenant(request))
   const field = header?.toLowerCase()
   return {
     name: 'tenant',
     bind: (tools) => {
       const key = (value: unknown): string | undefined => after('tenant:', tools.text(value, 'tenant'))
-      const claimed = (view: RequestView): string | undefined =>
-        (field === undefined ? undefined : key(view.header(field))) ?? (host ? key(hostLabel(view.header('host'))) : undefined)
-      return (view) => {
-        if (from === undefined) return claimed(view)
-        return andThen(from(view.raw as Request, view), (value) => {
+      const byHeader = (view: RequestView): string | undefined => (field === undefined ? undefined : key(view.header(field)))
+      const byHost = (view: RequestView): string | undefined => (host ? key(hostLabel(view.header('host'))) : undefined)
+      return (view) =>
+        andThen(known(view.raw as Request, view), (value) => {
           const own = key(value)
-          return own !== undefined || isThere(view.user) ? own : claimed(view)
+          if (own !== undefined) return own
+          if (isThere(view.user)) return from === undefined ? byHost(view) : undefined
+          return byHeader(view) ?? byHost(view)
         })
-      }
     },
   }
+}
+
+/** Where apps commonly note the tenant: on the request, or on its user. */
+function ownTenant(request: unknown): string | number | undefined {
+  const { tenant: own, user } = (request ?? {}) as { tenant?: unknown; user?: unknown }
+  const { tenantId, tenant_id: snake, tenant: theirs } = (user ?? {}) as Record<'tenantId' | 'tenant_id' | 'tenant', unknown>
+  for (const found of [own, tenantId, snake, theirs]) {
+    const id: unknown = typeof found === 'object' && found !== null ? (found as { id?: unknown }).id : found
+    if (typeof id === 'string' || typeof id === 'number') return id
+  }
+  return undefined
 }
 
 /**
@@ -146,56 +161,6 @@ export function deviceFingerprint(options: DeviceFingerprintOptions = {}): Ready
         text += value === undefined ? '-' : `${value.length}:${value}`
       }
       return found ? `device:${shortHex(text)}` : undefined
-    },
-  }
-}
-
-/** Options of {@link geography}. At least one of `lookup` and `header` must be given. */
-export interface GeographyOptions {
-  /** The app's provider: a country or region for an address; nothing when it does not know. */
-  readonly lookup?: (address: string, view: RequestView) => MaybePromise<string | null | undefined>
-  /** A header with a two-letter country code that a proxy in front sets, such as `cf-ipcountry`. It must remove what clients send. */
-  readonly header?: string
-  /** Whom to count within the region (default `user_or_ip`); false: the whole region is one counter. */
-  readonly by?: KeyInput | false
-  /** How long `lookup` may take, in ms (default 100). */
-  readonly timeoutMs?: number
-}
-
-/**
- * Where a client is, and who: `geo:ES:user:42`, or `geo:ES`. A provider that throws, hangs or knows nothing makes the region `unknown`; it
- * never fails a request or holds it up longer than `timeoutMs`.
- * @throws ConfigError without any source
- */
-export function geography(options: GeographyOptions): ReadyKey {
-  checkNames(options, ['lookup', 'header', 'by', 'timeoutMs'], 'geography')
-  const { lookup, header, by = 'user_or_ip', timeoutMs = 100 } = options
-  if (lookup !== undefined) checkFunction('geography.lookup', lookup)
-  if (header !== undefined) checkText('geography.header', header)
-  if (lookup === undefined && header === undefined) throw new ConfigError('geography', 'a lookup or a header', options)
-  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 60_000) {
-    throw new ConfigError('geography.timeoutMs', 'whole ms from 1 to 60000', timeoutMs)
-  }
-  const field = header?.toLowerCase()
-  return {
-    name: 'geography',
-    bind: (tools) => {
-      const part = by === false ? undefined : tools.part(by, 'geography.by')
-      const regionOf = (view: RequestView): MaybePromise<string> => {
-        const stated = field === undefined ? undefined : countryCode(view.header(field))
-        if (stated !== undefined) return stated
-        const address = lookup === undefined ? undefined : tools.address(view)
-        if (lookup === undefined || address === undefined) return UNKNOWN
-        return andThen(
-          attempt(() => lookup(address, view), timeoutMs),
-          (found) => (typeof found === 'string' && found !== '' && found.length <= LONGEST_REGION ? beforeColon(found) : UNKNOWN),
-        )
-      }
-      if (part === undefined) return (view) => andThen(regionOf(view), (region) => `geo:${region}`)
-      return (view) =>
-        andThen(regionOf(view), (region) =>
-          andThen(part(view), (base) => (base === undefined ? undefined : `geo:${region}:${base}`)),
-        )
     },
   }
 }
@@ -266,8 +231,6 @@ export function apiKeyAware(base: KeyInput = 'user'): ReadyKey {
   return { ...firstOf(['api_key', base]), name: 'apiKeyAware' }
 }
 
-const UNKNOWN = 'unknown'
-const LONGEST_REGION = 64
 const HOUR_MS = 3_600_000
 const HOURS: Pick<Calendar, 'startOf' | 'endOf'> = {
   startOf: (ms) => Math.floor(ms / HOUR_MS) * HOUR_MS,
@@ -283,8 +246,8 @@ function firstFound(parts: readonly KeyPart[], view: RequestView, from: number):
   return undefined
 }
 
-/** What a function of the app gives; undefined when it throws, rejects or takes longer than it may. */
-function attempt<T>(read: () => MaybePromise<T>, timeoutMs: number | undefined): MaybePromise<T | undefined> {
+/** What a function of the app gives; undefined when it throws or rejects. */
+function attempt<T>(read: () => MaybePromise<T>): MaybePromise<T | undefined> {
   let value: MaybePromise<T>
   try {
     value = read()
@@ -292,18 +255,10 @@ function attempt<T>(read: () => MaybePromise<T>, timeoutMs: number | undefined):
     return undefined
   }
   if (!isPromise(value)) return value
-  const found = value.then(
+  return value.then(
     (late) => late,
     () => undefined,
   )
-  if (timeoutMs === undefined) return found
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs, undefined)
-    void found.then((late) => {
-      clearTimeout(timer)
-      resolve(late)
-    })
-  })
 }
 
 function after(tag: string, value: string | undefined): string | undefined {
@@ -321,18 +276,4 @@ function hostLabel(host: string | undefined): string | undefined {
   // A host whose last label is a number is an IPv4 address, however it is spelt.
   if (name === undefined || /\.(\d+|0x[0-9a-f]*)$/i.test(name)) return undefined
   return name.slice(0, name.indexOf('.')).toLowerCase()
-}
-
-/** ISO 3166 letters, and Cloudflare's `T1` for Tor; `XX` means that the proxy does not know either. */
-function countryCode(text: string | undefined): string | undefined {
-  const code = text?.toUpperCase()
-  return code !== undefined && code !== 'XX' && /^[A-Z][A-Z1]$/.test(code) ? code : undefined
-}
-
-function checkFunction(option: string, value: unknown): void {
-  if (typeof value !== 'function') throw new ConfigError(option, 'a function', value)
-}
-
-function checkText(option: string, value: unknown): void {
-  if (typeof value !== 'string' || value === '') throw new ConfigError(option, 'a text that is not empty', value)
 }

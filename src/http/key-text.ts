@@ -1,7 +1,7 @@
 // The texts that keys are made of. Promise: joining them is unambiguous, and what is nothing never becomes a text such as "null".
 // Next: keys.ts.
 
-import { RateLimitError, show } from '../core/errors.ts'
+import { ConfigError, RateLimitError, show } from '../core/errors.ts'
 
 /**
  * What an app's function returned, as text. Undefined for empty, null and undefined.
@@ -18,6 +18,16 @@ export function keyText(value: unknown, whose: string): string | undefined {
 /** A text without colons, so that a colon after it ends it; different texts stay different. */
 export function beforeColon(text: string): string {
   return text.replace(/[%:]/g, (char) => (char === '%' ? '%25' : '%3A'))
+}
+
+/** @throws ConfigError for an option that is no function */
+export function checkFunction(option: string, value: unknown): void {
+  if (typeof value !== 'function') throw new ConfigError(option, 'a function', value)
+}
+
+/** @throws ConfigError for an option that is no text, or an empty one */
+export function checkText(option: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') throw new ConfigError(option, 'a text that is not empty', value)
 }
 
 /** The word that was probably meant, if one is near. */

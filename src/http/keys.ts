@@ -1,13 +1,14 @@
 // Who is it? From the `key` option to the text a client's counter is found by.
 // Promise: different clients never share a text: every kind of key is tagged, parts are joined unambiguously, and what is missing
 // is an error or the outcome chosen with `onMissingKey`. Credentials leave this file as fingerprints.
-// Next: key-functions.ts for ready-made keys, hash-secret.ts for the fingerprints.
+// Next: key-functions.ts and geography.ts for ready-made keys, hash-secret.ts for the fingerprints.
 
 import { ConfigError, RateLimitError } from '../core/errors.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { KeyFunction as PlainKeyFunction, RequestView } from '../core/request.ts'
 import { type Hash, buildHash } from './hash-secret.ts'
 import { beforeColon, keyText, nearestWord } from './key-text.ts'
+import { Recent } from './recent.ts'
 import { bearerToken, cookieValue, queryValue } from './request-values.ts'
 
 /** An app's function: gets the framework's own request, and the same request as every framework shows it. */
@@ -44,6 +45,10 @@ export interface KeyTools {
   part(input: KeyInput, option: string): KeyPart
   /** The client's address, as the key `ip` has it. */
   address(view: RequestView): string | undefined
+  /** The client's whole address, for looking it up: `ip` counts IPv6 clients by a block. */
+  fullAddress(view: RequestView): string | undefined
+  /** Tells the observers of something that failed while limiting went on. */
+  report(error: unknown, where: string): void
   /**
    * What an app's function returned, as text, normalised as configured; undefined for nothing.
    * @throws RateLimitError `ERR_RATELIMIT_KEY` for what is neither a text nor a number
@@ -51,7 +56,7 @@ export interface KeyTools {
   text(value: unknown, whose: string): string | undefined
 }
 
-/** A key made by one of the functions of key-functions.ts. */
+/** A key made by one of the functions of key-functions.ts or geography.ts. */
 export interface ReadyKey {
   /** What errors call it. */
   readonly name: string
@@ -78,6 +83,10 @@ export type OnMissingKey = 'ip' | 'deny' | 'skip'
 export interface KeyOptions {
   /** The client's address in its one canonical spelling; undefined when there is none. */
   readonly address: (view: RequestView) => string | undefined
+  /** The client's whole address (default: as `address` has it). */
+  readonly fullAddress?: (view: RequestView) => string | undefined
+  /** Told of what fails while limiting goes on (default: nobody is). */
+  readonly report?: (error: unknown, where: string) => void
   /** Default: such a request is an error, `ERR_RATELIMIT_KEY_MISSING`. */
   readonly onMissingKey?: OnMissingKey | undefined
   /** Name of the query parameter that may carry an API key (default: none may; URLs end up in logs). */
@@ -92,6 +101,8 @@ const WORDS = ['ip', 'user', 'user_or_ip', 'api_key', 'session']
 const PREFIXES = ['header', 'query', 'param', 'cookie', 'static']
 const EXPECTED = `${WORDS.map((word) => `"${word}"`).join(', ')}, ${PREFIXES.map((prefix) => `"${prefix}:…"`).join(', ')}, a function or a list`
 
+/** Keys of addresses kept ready, in each of two generations. */
+const REMEMBERED_ADDRESSES = 256
 /** Longer keys, in UTF-16 units, are replaced by a fingerprint. */
 const LONGEST = 200
 /** Names of headers and parameters whose values are credentials more often than not; one too many costs only readability. */
@@ -129,12 +140,17 @@ export function buildKey<Request>(input: KeyInput<Request>, options: KeyOptions,
 
 class KeyBuilder implements KeyTools {
   readonly address: KeyTools['address']
+  readonly fullAddress: KeyTools['fullAddress']
+  readonly report: KeyTools['report']
   readonly #apiKeyQuery: string | undefined
   readonly #normalize: boolean
   readonly #hash: Hash
+  readonly #ofAddresses = new Recent<string>(REMEMBERED_ADDRESSES)
 
   constructor(options: KeyOptions, hash: Hash) {
     this.address = options.address
+    this.fullAddress = options.fullAddress ?? options.address
+    this.report = options.report ?? (() => {})
     this.#apiKeyQuery = options.apiKeyQuery
     this.#normalize = options.normalizeUnicode === true
     this.#hash = hash
@@ -158,10 +174,10 @@ class KeyBuilder implements KeyTools {
   #word(word: string, option: string): KeyPart {
     switch (word) {
       case 'ip':
-        return (view) => tagged('ip:', this.address(view))
+        return (view) => this.#ofAddress(this.address(view))
       case 'user':
       case 'user_or_ip':
-        return (view) => tagged('user:', this.text(view.user, 'user')) ?? tagged('ip:', this.address(view))
+        return (view) => tagged('user:', this.text(view.user, 'user')) ?? this.#ofAddress(this.address(view))
       case 'session':
         return (view) => this.#secret('session:', view.session)
       case 'api_key':
@@ -190,6 +206,16 @@ class KeyBuilder implements KeyTools {
     const meant = nearestWord(word, WORDS) ?? meantPrefix(word)
     const hint = meant === undefined ? '' : ` (did you mean "${meant}"?)`
     throw new ConfigError(option, EXPECTED + hint, word, 'ERR_RATELIMIT_KEY')
+  }
+
+  /** The key of an address: the same text each time, so that whoever looks it up need not join, flatten and hash it again. */
+  #ofAddress(address: string | undefined): string | undefined {
+    if (address === undefined || address === '') return undefined
+    const known = this.#ofAddresses.get(address)
+    if (known !== undefined) return known
+    const key = `ip:${address}`
+    this.#ofAddresses.set(address, key)
+    return key
   }
 
   #named(tag: string, credential: boolean, read: (view: RequestView) => string | undefined): KeyPart {
