@@ -48,6 +48,11 @@ class GuardedClock implements Clock {
  */
 export const systemClock: Clock = guarded(() => Date.now())
 
+/** Ms since some instant in the past, for measuring how long things take: not touched by changes of the time of day. */
+export function monotonicMs(): number {
+  return performance.now()
+}
+
 /**
  * The system clock read once per turn of the event loop. Pays from about four decisions a turn (batches, socket
  * fan-in, queue workers); a plain web server decides about once a turn and should keep {@link systemClock}.

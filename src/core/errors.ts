@@ -12,6 +12,8 @@ export const ERROR_CODES = [
   'ERR_RATELIMIT_LIST',
   'ERR_RATELIMIT_STORE',
   'ERR_RATELIMIT_STORE_CLOSED',
+  'ERR_RATELIMIT_STORE_TIMEOUT',
+  'ERR_RATELIMIT_STORE_SETUP',
   'ERR_RATELIMIT_LOG',
   'ERR_RATELIMIT_PORT',
   'ERR_RATELIMIT_LIMITED',
@@ -53,17 +55,33 @@ export class ConfigError extends RateLimitError {
   }
 }
 
+/** The codes of a {@link StoreError}. */
+export type StoreErrorCode = Extract<ErrorCode, `ERR_RATELIMIT_STORE${string}`>
+
+/**
+ * What a store's failure means for the decision that met it:
+ * `not_executed` nothing was charged, and the same question may succeed at once (lost script, deadlock, busy file) ·
+ * `wrong_node` nothing was charged, as this server is not the one that may answer (replica, moved slot) ·
+ * `unavailable` nothing was charged, as the server cannot serve now (refused connection, loading, full memory) ·
+ * `ambiguous` the question was sent and no answer came: it may have been charged ·
+ * `misconfigured` nothing was charged, and nothing will be until somebody changes a setting (password, right, missing table)
+ */
+export type StoreErrorKind = 'not_executed' | 'wrong_node' | 'unavailable' | 'ambiguous' | 'misconfigured'
+
 /** A store could not do what it was asked. `store` names it; the driver's own error is the `cause`. */
 export class StoreError extends RateLimitError {
   readonly store: string
+  /** What the failure means; undefined where the store cannot tell. */
+  readonly kind: StoreErrorKind | undefined
 
   constructor(
     store: string,
     message: string,
-    options?: { cause?: unknown; code?: 'ERR_RATELIMIT_STORE' | 'ERR_RATELIMIT_STORE_CLOSED' },
+    options?: { cause?: unknown; code?: StoreErrorCode; kind?: StoreErrorKind },
   ) {
     super(options?.code ?? 'ERR_RATELIMIT_STORE', `store ${store}: ${message}`, options)
     this.store = store
+    this.kind = options?.kind
   }
 }
 

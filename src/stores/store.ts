@@ -15,7 +15,7 @@ import type { Source } from '../core/decision.ts'
  */
 export type Mode = 'take' | 'peek' | 'charge' | 'refund'
 
-/** Numbers a reading has per limit; their meaning is the law's (see algorithms/reading.ts). */
+/** Numbers a reading has per limit; their meaning is the law's (see algorithms/explain.ts). */
 export const READING_WIDTH = 4
 
 /**
@@ -76,6 +76,17 @@ export interface SyncStore extends Synchronous<Verbs> {
 export interface AsyncStore extends Asynchronous<Verbs> {
   readonly name: string
   readonly sync: false
+}
+
+/** A store that knows how to go on alone: by this process's share of the limits, starting from what was last known. */
+export interface LocalDecider {
+  takeLocally(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): LocalAnswer
+}
+
+/** A local decision, and the share of the limits that it was made by. */
+export interface LocalAnswer {
+  readonly set: LimitSet
+  readonly taken: Taken
 }
 
 /** Where the numbers live. */

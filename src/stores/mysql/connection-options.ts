@@ -1,0 +1,134 @@
+// A connection described by data, checked. Promise: a wrong or misspelt part fails at construction, naming it; a URL's parts win over
+// those beside it; no error shows a password, nor a URL that may hold one. Next: own-pool.ts, which connects.
+
+import { ConfigError } from '../../core/errors.ts'
+
+/** Where a server is, for a pool that the store makes itself. A `url` wins over the parts beside it. */
+export interface MysqlConnection {
+  /** `mysql://user:password@host:3306/database`, or `mariadb://…`; `?ssl=true` or `?ssl-mode=REQUIRED` for TLS. Escape what is special in a password. */
+  readonly url?: string
+  /** Default `localhost`. */
+  readonly host?: string
+  /** Default 3306. */
+  readonly port?: number
+  readonly database?: string
+  readonly user?: string
+  readonly password?: string
+  /** TLS: `true` (certificate and host name are verified), `false` (default), or Node's TLS options, such as `{ ca }`. */
+  readonly ssl?: boolean | object
+  /** Most connections at once (default 4), from 1 to 100. */
+  readonly maxConnections?: number
+}
+
+/** What a connection needs. */
+export interface ConnectionSettings {
+  readonly host: string
+  readonly port: number
+  readonly database: string | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly ssl: object | undefined
+  readonly maxConnections: number
+}
+
+const KNOWN = [
+  'url',
+  'host',
+  'port',
+  'database',
+  'user',
+  'password',
+  'ssl',
+  'maxConnections',
+] satisfies readonly (keyof MysqlConnection)[]
+
+/** By the names that MySQL's own clients give the ways of using TLS. */
+const SSL_MODES: Readonly<Record<string, object | false>> = {
+  DISABLED: false,
+  REQUIRED: { rejectUnauthorized: false },
+  VERIFY_CA: { rejectUnauthorized: true },
+  VERIFY_IDENTITY: { rejectUnauthorized: true, verifyIdentity: true },
+}
+
+/** Whether it is a description rather than a client. */
+export function isConnection(source: object): source is MysqlConnection {
+  return 'url' in source || 'host' in source
+}
+
+/** @throws ConfigError naming the part that is wrong */
+export function connectionSettings(source: MysqlConnection, option: string): ConnectionSettings {
+  for (const key of Object.keys(source)) {
+    if (!(KNOWN as readonly string[]).includes(key))
+      throw new ConfigError(`${option}.${key}`, `one of ${KNOWN.join(', ')}`, undefined)
+  }
+  const given = { ...source, ...(source.url !== undefined && partsOf(source.url, `${option}.url`)) }
+  const text = (key: 'host' | 'database' | 'user' | 'password'): string | undefined => {
+    const value: unknown = given[key]
+    if (value === undefined || (typeof value === 'string' && (value !== '' || key === 'password'))) return value
+    throw new ConfigError(`${option}.${key}`, 'a text', key === 'password' ? typeof value : value)
+  }
+  const { port = 3306, maxConnections = 4, ssl = false } = given
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new ConfigError(`${option}.port`, 'a whole number from 1 to 65535', port)
+  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 100)
+    throw new ConfigError(`${option}.maxConnections`, 'a whole number from 1 to 100', maxConnections)
+  if (typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null))
+    throw new ConfigError(`${option}.ssl`, 'true, false or TLS options', ssl)
+  return {
+    host: text('host') ?? 'localhost',
+    port,
+    database: text('database'),
+    user: text('user'),
+    password: text('password'),
+    ssl: ssl === true ? (SSL_MODES['VERIFY_IDENTITY'] as object) : ssl === false ? undefined : { verifyIdentity: true, ...ssl },
+    maxConnections,
+  }
+}
+
+/** The parts that a URL has. What is wrong with one is told without showing it. */
+function partsOf(url: unknown, option: string): MysqlConnection {
+  const shape = 'mysql://user:password@host:3306/database'
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !['mysql:', 'mariadb:'].includes(parsed.protocol) || parsed.hostname === '')
+    throw new ConfigError(
+      option,
+      `${shape} (special characters of a password written as %XX)`,
+      typeof url === 'string' ? HIDDEN : url,
+    )
+  const ssl = sslOf(parsed.searchParams, option)
+  return {
+    host: decoded(parsed.hostname.replace(/^\[(.*)\]$/, '$1'), option),
+    ...(parsed.port !== '' && { port: Number(parsed.port) }),
+    ...(parsed.pathname.length > 1 && { database: decoded(parsed.pathname.slice(1), option) }),
+    ...(parsed.username !== '' && { user: decoded(parsed.username, option) }),
+    ...(parsed.password !== '' && { password: decoded(parsed.password, option) }),
+    ...(ssl !== undefined && { ssl }),
+  }
+}
+
+/** Stands for a URL in errors. */
+const HIDDEN = Symbol('a URL that is not shown')
+
+function decoded(text: string, option: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new ConfigError(option, 'special characters written as %XX, and % itself as %25', HIDDEN)
+  }
+}
+
+function sslOf(parameters: URLSearchParams, option: string): MysqlConnection['ssl'] | undefined {
+  let ssl: MysqlConnection['ssl'] | undefined
+  for (const [key, value] of parameters) {
+    if (key === 'ssl' && ['true', 'false', '1', '0'].includes(value)) ssl = value === 'true' || value === '1'
+    else if (key === 'ssl-mode' && SSL_MODES[value.toUpperCase()] !== undefined)
+      ssl = SSL_MODES[value.toUpperCase()] as object | false
+    else
+      throw new ConfigError(
+        `${option}?${key}`,
+        `no parameter but ssl (true, false) and ssl-mode (${Object.keys(SSL_MODES).join(', ')})`,
+        HIDDEN,
+      )
+  }
+  return ssl
+}

@@ -1,0 +1,379 @@
+// What every store behind a connection has in common: the decisions of one event-loop turn travel together, each settles within the
+// deadline, and what was refused a moment ago is refused here. A store adds a driver: how to ask its server.
+// Promise: the answers are those of asking one by one in order; a question that fails does not fail its neighbours; nothing is asked
+// twice. Next: deadlines.ts, refusal-memory.ts; sqlite/, redis/, postgres/, mysql/ for drivers.
+
+import { type Clock, monotonicMs } from '../core/clock.ts'
+import type { BanTerms } from '../core/ban-terms.ts'
+import { StoreError } from '../core/errors.ts'
+import type { LimitSet } from '../core/limit-set.ts'
+import { Deadlines, type Waiter, afterSockets } from './deadlines.ts'
+import { heldStates, parseRecord } from './record.ts'
+import { RefusalMemory } from './refusal-memory.ts'
+import type { RemoteSettings } from './remote-options.ts'
+import { storeKey } from './store-key.ts'
+import { type AsyncStore, type Mode, READING_WIDTH, type State, type Taken } from './store.ts'
+
+/** One question to a server. Several askers share it when they ask the same of the same counter, one right after the other. */
+export interface Question {
+  readonly set: LimitSet
+  /** The counter's name, without a prefix. */
+  readonly key: string
+  readonly cost: number
+  readonly mode: Mode
+  readonly takenAt: number | undefined
+  /** So many times the same; more than 1 only for `take`. */
+  readonly count: number
+}
+
+/** What a server found. */
+export interface Found {
+  /** How many of the question's `count` were granted; for a peek, charge or refund 1 or 0. */
+  readonly granted: number
+  /** The server's time, epoch ms. */
+  readonly now: number
+  readonly bannedForMs: number
+  /** As in {@link Taken}, after all that was charged, and with what makes room for one more. */
+  readonly readings: ArrayLike<number>
+}
+
+/** How one kind of server is asked. Promises may be slow or never settle; the caller has the deadline. */
+export interface Driver {
+  readonly name: string
+  /** Requests on their way at once: past it questions gather for the next. Infinity where the connection pipelines. */
+  readonly concurrency: number
+  /**
+   * Answers all, in order, atomically each. Rejects when nothing is known of any of them.
+   * @param wanted for a driver that asks again: whether somebody still waits for the i-th answer; `count` is then brought up to date
+   */
+  decide(questions: readonly Question[], wanted: (i: number) => boolean): Promise<readonly (Found | StoreError)[]>
+  forget(key: string): Promise<void>
+  /** Bans and tells for how many ms from now. */
+  ban(set: LimitSet, key: string, terms: BanTerms): Promise<number>
+  unban(set: LimitSet, key: string): Promise<void>
+  /** The counter's record as text (see record.ts; undefined: there is none) and the server's time. */
+  read(set: LimitSet, key: string): Promise<{ readonly text: string | undefined; readonly now: number }>
+  ping(): Promise<void>
+  sweep(): Promise<number>
+  close(): Promise<void>
+}
+
+/** A question and who asked. A class, as one is made for almost every decision. */
+class Asking implements Question {
+  readonly set: LimitSet
+  readonly key: string
+  readonly cost: number
+  readonly mode: Mode
+  readonly takenAt: number | undefined
+  count = 1
+  readonly identity: string
+  readonly askedAt: number
+  waiters: Waiter<Taken>[]
+
+  constructor(
+    set: LimitSet,
+    key: string,
+    cost: number,
+    mode: Mode,
+    takenAt: number | undefined,
+    identity: string,
+    askedAt: number,
+    waiter: Waiter<Taken>,
+  ) {
+    this.set = set
+    this.key = key
+    this.cost = cost
+    this.mode = mode
+    this.takenAt = takenAt
+    this.identity = identity
+    this.askedAt = askedAt
+    this.waiters = [waiter]
+  }
+}
+
+/** The questions of one turn. */
+interface Turn {
+  readonly askings: Asking[]
+  /** The latest question about each counter: the same question again joins it, another one must come after it. */
+  readonly latest: Map<string, Asking>
+}
+
+/** Through a connection that pipelines, so many questions leave before their turn is over, if half of all that wait are with them. */
+const PART = 16
+
+/** Makes a store of a driver. */
+export function remoteStore(driver: Driver, settings: RemoteSettings): AsyncStore {
+  return new RemoteStore(driver, settings)
+}
+
+/** See {@link remoteStore}. A class for stores that can do more. */
+export class RemoteStore implements AsyncStore {
+  readonly name: string
+  readonly sync = false
+  readonly clock?: Clock
+  /** Ms within which every decision settles. */
+  readonly deadlineMs: number
+  readonly #driver: Driver
+  readonly #settings: RemoteSettings
+  readonly #deadlines: Deadlines
+  readonly #refusals: RefusalMemory | undefined
+  #turn: Turn | undefined
+  /** Whether the turn is over and its questions only wait for a free connection. */
+  #due = false
+  #onTheirWay = 0
+  /** Whether trips follow each other in order without waiting for one another. */
+  readonly #pipelines: boolean
+  /** Questions of the last trip. */
+  #lastTrip = 0
+  /** Monotonic ms, read once a turn. */
+  #turnMs = 0
+  #inTurn = false
+  #closed = false
+
+  constructor(driver: Driver, settings: RemoteSettings) {
+    this.name = driver.name
+    this.#driver = driver
+    this.#pipelines = driver.concurrency === Infinity
+    this.#settings = settings
+    if (settings.clock !== undefined) this.clock = settings.clock
+    this.deadlineMs = settings.deadlineMs
+    this.#deadlines = new Deadlines(settings.deadlineMs)
+    this.#refusals = settings.rememberRefusalsMs > 0 ? new RefusalMemory(settings.rememberRefusalsMs) : undefined
+  }
+
+  take(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Promise<Taken> {
+    const refusals = this.#refusals
+    if (refusals !== undefined) {
+      if (mode === 'take') {
+        const refused = refusals.recall(set, identity, cost, this.#now)
+        if (refused !== undefined) return Promise.resolve(refused)
+      } else if (mode === 'refund') refusals.forget(set, identity)
+    }
+    const blocked = this.#blocked()
+    if (blocked !== undefined) return Promise.reject(blocked)
+    return new Promise((resolve, reject) => {
+      this.#ask(set, identity, cost, mode, takenAt, resolve, reject)
+    })
+  }
+
+  reset(set: LimitSet, identity: string): Promise<void> {
+    return this.#run(set, identity, (key) => this.#driver.forget(key))
+  }
+
+  ban(set: LimitSet, identity: string, terms: BanTerms): Promise<number> {
+    return this.#run(set, identity, (key) => this.#driver.ban(set, key, terms))
+  }
+
+  unban(set: LimitSet, identity: string): Promise<void> {
+    return this.#run(set, identity, (key) => this.#driver.unban(set, key))
+  }
+
+  read(set: LimitSet, identity: string): Promise<readonly State[] | undefined> {
+    return this.#run(set, identity, async (key) => {
+      const { text, now } = await this.#driver.read(set, key)
+      return heldStates(parseRecord(set, text, now), set, now)
+    })
+  }
+
+  ping(): Promise<void> {
+    return this.#within(() => this.#driver.ping())
+  }
+
+  /** Housekeeping has all the time it needs. */
+  async sweep(): Promise<number> {
+    const blocked = this.#blocked()
+    if (blocked !== undefined) throw blocked
+    return this.#driver.sweep()
+  }
+
+  /** Ends what is waiting with an error, then the connections the store made itself. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#turn = undefined
+    this.#deadlines.close(this.#closedError())
+    this.#refusals?.clear()
+    await this.#driver.close()
+  }
+
+  /** One call that is not a decision: it waits for nobody and shares no trip. */
+  #run<T>(set: LimitSet, identity: string, call: (key: string) => Promise<T>): Promise<T> {
+    return this.#within(() => call(storeKey(set, identity))).then((result) => {
+      this.#refusals?.forget(set, identity)
+      return result
+    })
+  }
+
+  #within<T>(call: () => Promise<T>): Promise<T> {
+    const blocked = this.#blocked()
+    if (blocked !== undefined) return Promise.reject(blocked)
+    return this.#deadlines.within(call(), this.#late)
+  }
+
+  #ask(
+    set: LimitSet,
+    identity: string,
+    cost: number,
+    mode: Mode,
+    takenAt: number | undefined,
+    resolve: (taken: Taken) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const key = storeKey(set, identity)
+    const alone = this.#isAlone()
+    if (alone) this.#turnMs = monotonicMs()
+    else if (!this.#inTurn) this.#begin()
+    const waiter = this.#deadlines.add(resolve, reject, this.#late, this.#turnMs)
+    const turn = this.#turn
+    const last = turn?.latest.get(key)
+    if (last !== undefined && mode === 'take' && last.mode === 'take' && last.set === set && last.cost === cost) {
+      last.count++
+      last.waiters.push(waiter)
+      return
+    }
+    const askedAt = this.clock === undefined ? this.#turnMs : this.clock.now()
+    const asking = new Asking(set, key, cost, mode, takenAt, identity, askedAt, waiter)
+    if (alone) return this.#start([asking])
+    let askings: number
+    if (turn === undefined) {
+      this.#turn = { askings: [asking], latest: new Map([[key, asking]]) }
+      this.#due = false
+      askings = 1
+    } else {
+      turn.latest.set(key, asking)
+      askings = turn.askings.push(asking)
+    }
+    if (askings < this.#enough()) return
+    this.#due = true
+    this.#send()
+  }
+
+  /** Who asks one by one does not wait for the end of the turn, which costs more than the rest. */
+  #isAlone(): boolean {
+    return this.#lastTrip === 1 && this.#onTheirWay === 0 && this.#turn === undefined && this.#pipelines
+  }
+
+  /** How many questions are not kept for the end of the turn: so a server has something to do while more are gathered. */
+  #enough(): number {
+    const { batchSize } = this.#settings
+    return this.#pipelines ? Math.min(batchSize, Math.max(PART, this.#deadlines.size >> 1)) : batchSize
+  }
+
+  /** A turn of the event loop has begun for this store. */
+  #begin(): void {
+    this.#inTurn = true
+    this.#turnMs = monotonicMs()
+    afterSockets(this.#end)
+  }
+
+  readonly #end = (): void => {
+    this.#inTurn = false
+    this.#due = true
+    this.#send()
+  }
+
+  /** Sends what is due if a connection is free; until then it goes on gathering. */
+  #send(): void {
+    const turn = this.#turn
+    if (turn === undefined || !this.#due || this.#onTheirWay >= this.#driver.concurrency) return
+    this.#turn = undefined
+    // Whoever has been told already that it took too long must not be charged on top.
+    const askings = turn.askings.every(isWanted) ? turn.askings : turn.askings.filter(onlyWanted)
+    if (askings.length === 0) return
+    const { batchSize } = this.#settings
+    // What gathered while all connections were busy may be more than one batch.
+    if (askings.length > batchSize) this.#later(askings.splice(batchSize))
+    this.#start(askings)
+  }
+
+  #start(askings: readonly Asking[]): void {
+    this.#onTheirWay++
+    this.#lastTrip = askings.length
+    void this.#trip(askings).finally(() => {
+      this.#onTheirWay--
+      this.#send()
+    })
+  }
+
+  #later(askings: Asking[]): void {
+    this.#turn = { askings, latest: new Map(askings.map((asking) => [asking.key, asking])) }
+    if (!this.#inTurn) this.#begin()
+  }
+
+  async #trip(askings: readonly Asking[]): Promise<void> {
+    try {
+      const answers = await this.#driver.decide(askings, (i) => onlyWanted(askings[i] as Asking))
+      for (let i = 0; i < askings.length; i++) this.#answer(askings[i] as Asking, answers[i])
+    } catch (error) {
+      const failure = this.#failure(error)
+      for (const { waiters } of askings) for (const waiter of waiters) waiter.reject(failure)
+    }
+  }
+
+  #answer(asking: Asking, found: Found | StoreError | undefined): void {
+    const { waiters, identity, askedAt } = asking
+    if (found === undefined || found instanceof StoreError) {
+      const failure = found ?? new StoreError(this.name, 'gave no answer to a question')
+      for (const waiter of waiters) waiter.reject(failure)
+      return
+    }
+    for (let i = 0; i < waiters.length; i++) waiters[i]?.resolve(takenBy(asking, found, i))
+    const refusals = this.#refusals
+    if (refusals === undefined || asking.mode === 'peek') return
+    if (asking.mode === 'take' && found.granted < asking.count)
+      refusals.keep(asking.set, identity, asking.cost, takenBy(asking, found, asking.count - 1), askedAt)
+    // A change of this store's own shows at once, also to an answer that was on its way.
+    else if (refusals.size > 0) refusals.forget(asking.set, identity)
+  }
+
+  #failure(error: unknown): StoreError {
+    if (error instanceof StoreError) return error
+    return new StoreError(this.name, error instanceof Error ? error.message : 'failed', { cause: error })
+  }
+
+  #blocked(): StoreError | undefined {
+    if (this.#closed) return this.#closedError()
+    if (this.#deadlines.size < this.#settings.maxWaiting) return undefined
+    return new StoreError(this.name, `${this.#settings.maxWaiting} decisions are waiting for an answer already (maxWaiting)`)
+  }
+
+  #closedError(): StoreError {
+    return new StoreError(this.name, 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+  }
+
+  readonly #late = (): StoreError =>
+    new StoreError(this.name, `no answer within ${this.#settings.deadlineMs} ms (deadlineMs)`, {
+      code: 'ERR_RATELIMIT_STORE_TIMEOUT',
+    })
+
+  readonly #now = (): number => (this.clock === undefined ? monotonicMs() : this.clock.now())
+}
+
+/** Whether all who ask still wait for the answer. */
+function isWanted({ waiters }: Asking): boolean {
+  for (const waiter of waiters) if (waiter.settled) return false
+  return true
+}
+
+/** Leaves those who do not wait out, as they are not charged; whether anybody is left. */
+function onlyWanted(asking: Asking): boolean {
+  asking.waiters = asking.waiters.filter((waiter) => !waiter.settled)
+  asking.count = asking.waiters.length
+  return asking.count > 0
+}
+
+/** The answer to the i-th of those who share a question: the first ones are granted, each after the charge of those before it. */
+function takenBy(question: Question, found: Found, i: number): Taken {
+  const { now, bannedForMs } = found
+  const granted = i < found.granted
+  const after = found.granted - 1 - i
+  if (!granted || after === 0 || question.mode !== 'take') {
+    return { granted, now, bannedForMs, readings: found.readings, source: 'primary' }
+  }
+  const readings = Float64Array.from(found.readings)
+  for (const [n, limit] of question.set.limits.entries()) {
+    const at = n * READING_WIDTH + 1
+    readings[at] = (readings[at] as number) - after * question.cost * (limit.kind === 'bucket' ? limit.unit : 1)
+  }
+  return { granted, now, bannedForMs, readings, source: 'primary' }
+}
