@@ -67,6 +67,8 @@ const POLICIES: readonly { readonly rates: readonly RateInput[]; readonly defaul
   },
 ]
 
+const YEAR_MS = 365 * 86_400_000
+
 /** Keys a store must not trip over. */
 const KEYS: readonly string[] = ['a', 'a b', 'a_b', '__proto__', 'ключ', '\u0000', '\ud800', 'x'.repeat(300)]
 
@@ -132,7 +134,8 @@ async function compareAtRandom(
 /** Mostly a little forward; sometimes to a boundary, back, or far away. */
 function move(clock: ManualClock, { limits }: LimitSet, random: SeededRandom, back: boolean): void {
   const period = random.pick(limits).periodMs
-  const kind = random.whole(0, 99)
+  // What never refills is kept for ten years after its last use, and may be forgotten then.
+  const kind = clock.now() + 3 * period > TAPE_START_MS + 9 * YEAR_MS ? 0 : random.whole(0, 99)
   const now = clock.now()
   if (kind < 40) return
   if (kind < 85) clock.advance(random.whole(0, Math.ceil(period / 4)))

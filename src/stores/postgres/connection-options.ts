@@ -1,0 +1,144 @@
+// A connection described by data, checked. Promise: a wrong or misspelt part fails at construction, naming it; a URL's parts win over
+// those beside it; no error shows a password, nor a URL that may hold one. Next: own-pool.ts, which connects.
+
+import { ConfigError } from '../../core/errors.ts'
+
+/** Where a server is, for a pool that the store makes itself. A `url` wins over the parts beside it. */
+export interface PostgresConnection {
+  /** `postgres://user:password@host:5432/database`; `?sslmode=require` or `verify-full` for TLS. Escape what is special in a password. */
+  readonly url?: string
+  /** A name, an address, or the folder of a Unix socket (default `localhost`). */
+  readonly host?: string
+  /** Default 5432. */
+  readonly port?: number
+  /** Default: the user's name. */
+  readonly database?: string
+  readonly user?: string
+  readonly password?: string
+  /** TLS: `true` (certificate and host name are verified), `false` (default), or Node's TLS options, such as `{ ca }`. */
+  readonly ssl?: boolean | object
+  /** Most connections at once (default 4), from 1 to 100. */
+  readonly maxConnections?: number
+  /** Which package connects (default: `pg` if it is installed, else `postgres`). */
+  readonly client?: 'pg' | 'postgres'
+}
+
+/** What a pool needs. */
+export interface ConnectionSettings {
+  readonly host: string
+  readonly port: number
+  readonly database: string | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly ssl: boolean | object
+  readonly maxConnections: number
+  readonly client: 'pg' | 'postgres' | undefined
+}
+
+const KNOWN = [
+  'url',
+  'host',
+  'port',
+  'database',
+  'user',
+  'password',
+  'ssl',
+  'maxConnections',
+  'client',
+] satisfies readonly (keyof PostgresConnection)[]
+
+/** By libpq's names for the ways of using TLS. */
+const SSL_MODES: Readonly<Record<string, boolean | object>> = {
+  disable: false,
+  'no-verify': { rejectUnauthorized: false },
+  require: { rejectUnauthorized: false },
+  'verify-ca': { rejectUnauthorized: true, checkServerIdentity: () => undefined },
+  'verify-full': true,
+}
+
+/** Whether it is a description rather than a client. */
+export function isConnection(source: unknown): source is PostgresConnection {
+  return typeof source === 'object' && source !== null && ('url' in source || 'host' in source) && !('query' in source)
+}
+
+/** @throws ConfigError naming the part that is wrong */
+export function connectionSettings(source: PostgresConnection, option: string): ConnectionSettings {
+  for (const key of Object.keys(source)) {
+    if (!(KNOWN as readonly string[]).includes(key))
+      throw new ConfigError(`${option}.${key}`, `one of ${KNOWN.join(', ')}`, undefined)
+  }
+  const given = { ...source, ...(source.url !== undefined && partsOf(source.url, `${option}.url`)) }
+  const text = (key: 'host' | 'database' | 'user' | 'password'): string | undefined => {
+    const value: unknown = given[key]
+    if (value === undefined || (typeof value === 'string' && (value !== '' || key === 'password'))) return value
+    throw new ConfigError(`${option}.${key}`, 'a text', key === 'password' ? typeof value : value)
+  }
+  const { port = 5432, maxConnections = 4, ssl = false, client } = given
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new ConfigError(`${option}.port`, 'a whole number from 1 to 65535', port)
+  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 100)
+    throw new ConfigError(`${option}.maxConnections`, 'a whole number from 1 to 100', maxConnections)
+  if (typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null))
+    throw new ConfigError(`${option}.ssl`, 'true, false or TLS options', ssl)
+  if (client !== undefined && client !== 'pg' && client !== 'postgres')
+    throw new ConfigError(`${option}.client`, '"pg" or "postgres"', client)
+  return {
+    host: text('host') ?? 'localhost',
+    port,
+    database: text('database'),
+    user: text('user'),
+    password: text('password'),
+    ssl,
+    maxConnections,
+    client,
+  }
+}
+
+/** The parts that a URL has. What is wrong with one is told without showing it. */
+function partsOf(url: unknown, option: string): PostgresConnection {
+  const shape = 'postgres://user:password@host:5432/database'
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !['postgres:', 'postgresql:'].includes(parsed.protocol))
+    throw new ConfigError(
+      option,
+      `${shape} (special characters of a password written as %XX)`,
+      typeof url === 'string' ? HIDDEN : url,
+    )
+  const { host, ssl } = parametersOf(parsed.searchParams, option)
+  const named = parsed.hostname === '' ? host : decoded(parsed.hostname.replace(/^\[(.*)\]$/, '$1'), option)
+  return {
+    ...(named !== undefined && { host: named }),
+    ...(parsed.port !== '' && { port: Number(parsed.port) }),
+    ...(parsed.pathname.length > 1 && { database: decoded(parsed.pathname.slice(1), option) }),
+    ...(parsed.username !== '' && { user: decoded(parsed.username, option) }),
+    ...(parsed.password !== '' && { password: decoded(parsed.password, option) }),
+    ...(ssl !== undefined && { ssl }),
+  }
+}
+
+/** Stands for a URL in errors. */
+const HIDDEN = Symbol('a URL that is not shown')
+
+function decoded(text: string, option: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new ConfigError(option, 'special characters written as %XX, and % itself as %25', HIDDEN)
+  }
+}
+
+function parametersOf(parameters: URLSearchParams, option: string): { host?: string; ssl?: boolean | object } {
+  const found: { host?: string; ssl?: boolean | object } = {}
+  for (const [key, value] of parameters) {
+    if (key === 'host') found.host = value
+    else if (key === 'sslmode' && SSL_MODES[value] !== undefined) found.ssl = SSL_MODES[value]
+    else if (key === 'ssl' && ['true', 'false', '1', '0'].includes(value)) found.ssl = value === 'true' || value === '1'
+    else
+      throw new ConfigError(
+        `${option}?${key}`,
+        `no parameter but host (a socket's folder), ssl (true, false) and sslmode (${Object.keys(SSL_MODES).join(', ')})`,
+        HIDDEN,
+      )
+  }
+  return found
+}
