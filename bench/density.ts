@@ -45,11 +45,12 @@ async function measure(algorithm: AlgorithmName, hits: number, stepMs: number): 
   clock.advance(2 * 3_600_000)
   let longestCallMs = 0
   for (let turn = 0; store.bytes > 1_000_000 && turn < 1_000_000; turn++) {
-    const start = performance.now()
+    const usage = process.threadCpuUsage()
     for (let i = 0; i < 20; i++) limiter.check(`other:${(turn * 20 + i) % 1000}`)
-    // Timers run within this wait, so a long sweep shows in it.
+    // Timers run within this wait, so a long sweep shows in it. Time of this thread alone: others that use the machine make no stall of ours.
     await new Promise((resolve) => setImmediate(resolve))
-    longestCallMs = Math.max(longestCallMs, performance.now() - start)
+    const { user, system } = process.threadCpuUsage(usage)
+    longestCallMs = Math.max(longestCallMs, (user + system) / 1000)
   }
   return { bytesPerKey, gcMs, longestCallMs, leftBytesPerKey: (bytesHeld() - before) / KEYS }
 }
@@ -69,5 +70,8 @@ export async function density(): Promise<string> {
     const { bytesPerKey, gcMs, longestCallMs, leftBytesPerKey } = await measure(algorithm, hits, 120_000)
     rows.push([name, bytesPerKey.toFixed(1), gcMs.toFixed(1), longestCallMs.toFixed(2), leftBytesPerKey.toFixed(2)])
   }
-  return markdown(['1M keys', 'bytes a key', 'full GC, ms', 'longest stall while all expire, ms', 'bytes a key afterwards'], rows)
+  return markdown(
+    ['1M keys', 'bytes a key', 'full GC, ms', 'longest turn while all expire, ms of CPU', 'bytes a key afterwards'],
+    rows,
+  )
 }

@@ -1,7 +1,7 @@
 // The memory store against the peers' stores: how long a decision takes.
 
 import { type AlgorithmName, turnClock } from '../dist/index.js'
-import { FASTEST, type KeyOf, ours, peers } from './peers.ts'
+import { FASTEST, type KeyOf, floor, ours, peers } from './peers.ts'
 import { type Contender, type RaceResult, markdown, race } from './race.ts'
 
 const ALGORITHMS: readonly AlgorithmName[] = ['fixed_window', 'token_bucket', 'gcra', 'sliding_window']
@@ -60,12 +60,12 @@ export async function memory(): Promise<string> {
 async function run({ keyOf, prefill }: Scenario, perTurn: number | undefined): Promise<readonly RaceResult[]> {
   const clock = perTurn === undefined ? undefined : turnClock()
   const own = Object.fromEntries(ALGORITHMS.map((algorithm) => [algorithm, ours(algorithm, keyOf, clock)]))
-  const contenders: Record<string, Contender> = { ...own, ...peers(keyOf) }
+  const contenders: Record<string, Contender> = { ...own, ...peers(keyOf), 'key and clock alone': floor(keyOf) }
   // All keys are known before the race: it is about decisions, not about growing.
-  for (const contender of Object.values(contenders)) for (let turn = 0; turn < prefill; turn++) contender(turn)
+  for (const contender of Object.values(contenders)) for (let turn = 0; turn < prefill; turn++) await contender(turn)
   return race(contenders, FASTEST, {
-    rounds: 11,
-    calls: perTurn === undefined ? 51_200 : 12_800,
+    rounds: 41,
+    calls: perTurn === undefined ? 25_600 : 12_800,
     ...(perTurn !== undefined && { perTurn }),
   })
 }
@@ -80,8 +80,8 @@ async function refusals(): Promise<string> {
       refused: refusing,
       'rate-limiter-flexible, refused': peers(() => key, 1)['rate-limiter-flexible'] as Contender,
     }
-    for (const contender of Object.values(contenders)) contender(0)
-    const results = await race(contenders, 'admitted', { rounds: 9, calls: 20_000 })
+    for (const contender of Object.values(contenders)) await contender(0)
+    const results = await race(contenders, 'admitted', { rounds: 41, calls: 10_000 })
     rows.push([algorithm, ...results.flatMap((result) => [ns(result), ratio(result)])])
   }
   return markdown(['', 'admitted ns', '', 'refused ns', '× admitted', 'RLF refused ns', '× admitted'], rows)

@@ -14,7 +14,10 @@ const FastifyStore = require('@fastify/rate-limit/store/LocalStore.js') as new (
 ) => { incr(key: string, done: (error: unknown, found: { current: number }) => void, windowMs: number, max: number): void }
 // Its type declarations need the DOM's.
 const { MemoryStore: HonoStore } = (await import('hono-rate-limiter' as string)) as {
-  MemoryStore: new () => { init(options: { windowMs: number }): void; increment(key: string): { totalHits: number } }
+  MemoryStore: new () => {
+    init(options: { windowMs: number }): void
+    increment(key: string): { totalHits: number; resetTime: Date }
+  }
 }
 
 /** The fastest peer, to which ratios are given. */
@@ -25,10 +28,20 @@ const LIMIT = 1_000_000_000
 /** A key for a turn. */
 export type KeyOf = (turn: number) => string
 
-/** All peers, counting up to `limit`. */
+/** What nobody can be faster than who reads the clock in each decision: the key, the clock, and nothing else. */
+export function floor(keyOf: KeyOf): Contender {
+  return (turn) => keyOf(turn) !== '' && Date.now() > 0
+}
+
+/**
+ * All peers, counting up to `limit`. Their stores are called, not their middleware; of the fastest one also what its middleware makes of the
+ * call: it waits for the store, whichever it is, and builds what the handlers find.
+ */
 export function peers(keyOf: KeyOf, limit = LIMIT): Record<string, Contender> {
   const hono = new HonoStore()
   hono.init({ windowMs: WINDOW_MS })
+  const awaited = new HonoStore()
+  awaited.init({ windowMs: WINDOW_MS })
   const express = new ExpressStore()
   express.init({ windowMs: WINDOW_MS } as never)
   const fastify = new FastifyStore(false, false, 2_000_000)
@@ -40,6 +53,11 @@ export function peers(keyOf: KeyOf, limit = LIMIT): Record<string, Contender> {
   const noop = (): void => {}
   return {
     [FASTEST]: (turn) => hono.increment(keyOf(turn)).totalHits <= limit,
+    [`${FASTEST}, awaited`]: async (turn) => {
+      const { totalHits, resetTime } = await awaited.increment(keyOf(turn))
+      const info = { limit, used: totalHits, remaining: Math.max(limit - totalHits, 0), resetTime }
+      return info.used <= info.limit
+    },
     'express-rate-limit': (turn) => express.increment(keyOf(turn)) !== undefined,
     '@fastify/rate-limit': (turn) => {
       fastify.incr(keyOf(turn), found, WINDOW_MS, limit)

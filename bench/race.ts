@@ -1,8 +1,8 @@
 // Contenders in turns within one process: every round runs each of them once, and ratios are taken within a round, so that a
 // machine that is busy for a moment is busy for all. Next: run.ts.
 
-/** One contender: does the work once; what it returns keeps the work from being optimised away. */
-export type Contender = (turn: number) => boolean
+/** One contender: does the work once; what it returns keeps the work from being optimised away. A promise is waited for. */
+export type Contender = (turn: number) => boolean | Promise<boolean>
 
 /** How long, and how often. */
 export interface RaceOptions {
@@ -50,7 +50,10 @@ async function time(contender: Contender, { calls, perTurn = calls }: RaceOption
   let turn = round * 7919
   const start = process.hrtime.bigint()
   for (let done = 0; done < calls; done += perTurn) {
-    for (let i = 0; i < perTurn; i++) if (contender(turn++)) kept++
+    for (let i = 0; i < perTurn; i++) {
+      const answer = contender(turn++)
+      if (answer === true || (answer !== false && (await answer))) kept++
+    }
     if (perTurn < calls) await new Promise((resolve) => setImmediate(resolve))
   }
   const ns = Number(process.hrtime.bigint() - start) / calls

@@ -11,9 +11,10 @@ export type DecisionKind = 'granted' | 'refused' | 'exempt' | 'degraded'
 
 /**
  * Who decided: the `primary` store, a `fallback:<name>`, this process alone (`local`), a `lease`, a counter `shared` by
- * several keys because the store is full, or nobody (`open` lets through, `closed` denies). `none`: no store was asked.
+ * several keys because the store is full, the store's refusal of a moment ago (`remembered`), or nobody (`open` lets through,
+ * `closed` denies). `none`: no store was asked.
  */
-export type Source = 'primary' | `fallback:${string}` | 'local' | 'lease' | 'shared' | 'open' | 'closed' | 'none'
+export type Source = 'primary' | `fallback:${string}` | 'local' | 'lease' | 'shared' | 'remembered' | 'open' | 'closed' | 'none'
 
 /** Why a request was refused: a `limit`, a `cost` no limit could ever grant, a `ban`, a deny `list`, or the lack of a `key`. */
 export type Reason = 'limit' | 'cost' | 'ban' | 'list' | 'key'
@@ -35,17 +36,12 @@ export interface Standing {
   readonly retryAfterMs: number | undefined
 }
 
-/** What was found, apart from figures. Kept as few shared objects: a decision points at one. */
-interface Verdict {
-  readonly kind: DecisionKind
-  readonly source: Source
-  readonly reason: Reason | undefined
-}
-
 /** Who was asked: a policy and its limits. */
 export interface Asked {
   readonly policy: string
   readonly limits: readonly Limit[]
+  /** The limit, where it is the only one. */
+  readonly only?: Limit | undefined
 }
 
 /** What a decision by several limits knows beyond its headline. */
@@ -54,37 +50,29 @@ export interface Detail {
   readonly standings: readonly Standing[]
 }
 
-const verdicts = new Map<string, Verdict>()
-const GRANTED: Verdict = verdict('granted', 'primary', undefined)
-const REFUSED: Verdict = verdict('refused', 'primary', 'limit')
-
-function verdict(kind: DecisionKind, source: Source, reason: Reason | undefined): Verdict {
-  const name = `${kind} ${source} ${reason}`
-  const known = verdicts.get(name) ?? Object.freeze({ kind, source, reason })
-  verdicts.set(name, known)
-  return known
-}
-
 /**
  * The answer. The headline figures are those of the tightest limit; `standings` has them all.
  * One is made per request, so it is small: what it shares with others it reads through getters (`toJSON` lists them all).
  */
 export class Decision {
+  // Declared only: the constructor sets every field once, and nothing is set twice on the hot path.
   /** What to do. True for a refusal that is not enforced (`shadow`). */
-  readonly allowed: boolean
+  declare readonly allowed: boolean
   /** Whole requests of cost 1 that would pass now, by the tightest limit; Infinity for an exempt request. */
-  readonly remaining: number
+  declare readonly remaining: number
   /** Ms until the tightest limit is whole again if nothing more is spent; Infinity when it never will be. */
-  readonly resetAfterMs: number
+  declare readonly resetAfterMs: number
   /** Ms until `remaining` grows; 0 when nothing is spent. */
-  readonly nextAfterMs: number
+  declare readonly nextAfterMs: number
   /** Ms until the same request is granted, exactly; undefined when it is granted now, or never can be. */
-  readonly retryAfterMs: number | undefined
-  readonly cost: number
+  declare readonly retryAfterMs: number | undefined
+  declare readonly cost: number
   /** The store's time of the decision, epoch ms. */
-  readonly now: number
+  declare readonly now: number
   readonly #asked: Asked
-  readonly #verdict: Verdict
+  readonly #kind: DecisionKind
+  readonly #source: Source
+  readonly #reason: Reason | undefined
   readonly #detail: Detail | undefined
 
   constructor(
@@ -109,14 +97,9 @@ export class Decision {
     this.cost = cost
     this.now = now
     this.#asked = asked
-    this.#verdict =
-      source !== 'primary'
-        ? verdict(kind, source, reason)
-        : kind === 'granted'
-          ? GRANTED
-          : kind === 'refused' && reason === 'limit'
-            ? REFUSED
-            : verdict(kind, source, reason)
+    this.#kind = kind
+    this.#source = source
+    this.#reason = reason
     this.#detail = detail
   }
 
@@ -126,15 +109,15 @@ export class Decision {
   }
 
   get kind(): DecisionKind {
-    return this.#verdict.kind
+    return this.#kind
   }
 
   get source(): Source {
-    return this.#verdict.source
+    return this.#source
   }
 
   get reason(): Reason | undefined {
-    return this.#verdict.reason
+    return this.#reason
   }
 
   /** Name of the policy that decided. */
@@ -149,7 +132,7 @@ export class Decision {
 
   /** The limit the headline figures are of; undefined for an exempt request. */
   get tightest(): Limit | undefined {
-    return this.#detail === undefined ? this.#asked.limits[0] : this.#detail.tightest
+    return this.#detail === undefined ? (this.#asked.only ?? this.#asked.limits[0]) : this.#detail.tightest
   }
 
   /** N of the tightest limit; Infinity for an exempt request. */
@@ -195,6 +178,25 @@ export class Decision {
     )
   }
 
+  /** This decision as one by other limits of the same names: what a share of them found. */
+  by(asked: Asked): Decision {
+    const detail = this.#detail === undefined ? undefined : { ...this.#detail, tightest: namedLike(this.#detail.tightest, asked) }
+    return new Decision(
+      asked,
+      this.kind,
+      this.source,
+      this.reason,
+      this.allowed,
+      this.remaining,
+      this.resetAfterMs,
+      this.nextAfterMs,
+      this.retryAfterMs,
+      this.cost,
+      this.now,
+      detail,
+    )
+  }
+
   /** Everything, as plain data. */
   toJSON(): Record<string, unknown> {
     const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } =
@@ -206,4 +208,8 @@ export class Decision {
   [Symbol.for('nodejs.util.inspect.custom')](): Record<string, unknown> {
     return this.toJSON()
   }
+}
+
+function namedLike(limit: Limit, { limits }: Asked): Limit {
+  return limits.find(({ name }) => name === limit.name) ?? limit
 }

@@ -117,3 +117,9 @@ describe('the scope', () => {
     expect(buildLimitSet('g', input, {}).limits).toHaveLength(MAX_LIMITS)
   })
 })
+
+it('a set names its limit where it has but one', () => {
+  const single = buildLimitSet('g', '5/m', {})
+  expect(single.only).toBe(single.limits[0])
+  expect(buildLimitSet('g', '5/m, 50/h', {}).only).toBeUndefined()
+})

@@ -62,19 +62,21 @@ export function buildClientAddress(options: AddressOptions, option = '', warn?: 
   if (typeof nat64 !== 'boolean') throw new ConfigError(name('nat64'), 'true or false', nat64)
 
   const find = finder(trustedProxies, nat64, name('trustedProxies'), warn)
-  const groups = new Recent<string>(256)
+  /** Keys by the texts they are of: the address of a connection is the same string for all its requests. */
+  const keys = new Recent<string>(256)
 
-  const keyOf = (address: Address): string => {
-    if (address.version === 4) return address.text
-    let key = groups.get(address.text)
-    if (key === undefined) groups.set(address.text, (key = groupOf(address, ipv6Prefix)))
-    return key
-  }
-  // The common case, a socket's plain IPv4 text, is passed on as the very string it came as: nothing is made.
-  const asKey = (text: string): string | undefined => {
+  const keyFor = (text: string): string | undefined => {
     if (readIPv4(text) >= 0) return text
     const address = parseAddress(text, nat64)
-    return address === undefined ? undefined : keyOf(address)
+    if (address === undefined) return undefined
+    return address.version === 4 ? address.text : groupOf(address, ipv6Prefix)
+  }
+  const asKey = (text: string): string | undefined => {
+    const known = keys.get(text)
+    if (known !== undefined) return known
+    const key = keyFor(text)
+    if (key !== undefined) keys.set(text, key)
+    return key
   }
   const asFull = (text: string): string | undefined => (readIPv4(text) >= 0 ? text : parseAddress(text, nat64)?.text)
 

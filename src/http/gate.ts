@@ -8,7 +8,8 @@ import { ConfigError } from '../core/errors.ts'
 import type { LimitSet, RateInput } from '../core/limit-set.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { RequestView } from '../core/request.ts'
-import { defaultStore } from '../limiter/create-limiter.ts'
+import { Watchers, warningFound } from '../core/watching.ts'
+import { defaultStore, withSafetyNet } from '../limiter/create-limiter.ts'
 import { exempt, refusedUnasked } from '../limiter/headline.ts'
 import { type Limiter, buildLimiter } from '../limiter/limiter.ts'
 import { LIMITER_OPTIONS, type LimiterOptions, isCost } from '../limiter/options.ts'
@@ -17,6 +18,7 @@ import { type AddressListInput, type AddressList, buildAddressList } from './add
 import { type AddressOptions, type ClientAddress, buildClientAddress } from './address.ts'
 import { type HeaderSet, type HeaderWriter, buildHeaders } from './headers.ts'
 import { type RefusalOptions, checkRefusalOptions } from './refusal.ts'
+import { SeenRequest } from './seen-request.ts'
 import { DENY, type Identity, type KeyInput, type KeyOptions, type KeyResolver, SKIP, buildKey } from './keys.ts'
 
 /** Options of every HTTP adapter. `Request` is the framework's own request, which functions are called with. */
@@ -25,7 +27,7 @@ export interface GateOptions<Request = unknown>
     Omit<LimiterOptions, 'rate' | 'cost' | 'skipIf' | 'clock'>,
     AddressOptions,
     RefusalOptions,
-    Omit<KeyOptions, 'address'> {
+    Omit<KeyOptions, 'address' | 'fullAddress' | 'report'> {
   /** The limit or limits; or a function, sync or async, returning them or null for no limit. */
   readonly rate: RateInput | ((request: Request) => MaybePromise<RateInput | null>)
   /** Whom to count (default `'ip'`). */
@@ -119,6 +121,7 @@ const PLAIN = [
   'shadow',
   'chargeRefused',
   'penalty',
+  'onStoreError',
   'observers',
 ] as const
 
@@ -141,6 +144,8 @@ class HttpGate implements Gate {
   readonly #key: KeyResolver
   readonly #allow: AddressList | undefined
   readonly #deny: AddressList | undefined
+  /** For what the limiter is not asked about. */
+  readonly #watchers: Watchers
   /** No app function stands between the key and its decision. */
   readonly #plain: boolean
 
@@ -151,9 +156,11 @@ class HttpGate implements Gate {
     this.settles = options.skipFailedRequests === true || options.skipSuccessfulRequests === true
     this.headers = buildHeaders(options.headers, `${option}.headers`)
     this.#address = buildClientAddress(pick(options, ADDRESS), option, warn)
-    this.#key = buildKey(options.key ?? 'ip', { ...options, address: this.#address }, `${option}.key`)
+    const report = (error: unknown, where: string): void => this.report(error, where)
+    const tools = { address: this.#address, fullAddress: (view: RequestView) => this.#address.full(view), report }
+    this.#key = buildKey(options.key ?? 'ip', { ...options, ...tools }, `${option}.key`)
     const listOf = (name: 'allowList' | 'denyList'): AddressList | undefined => {
-      const onRefreshError = (error: unknown): void => this.report(error, name)
+      const onRefreshError = (error: unknown): void => report(error, name)
       return options[name] === undefined ? undefined : buildAddressList(options[name], `${option}.${name}`, { onRefreshError })
     }
     this.#allow = listOf('allowList')
@@ -162,8 +169,10 @@ class HttpGate implements Gate {
     const plain = { ...pick(options, PLAIN), ...(typeof options.cost === 'number' && { cost: options.cost }) }
     // A rate that is a function is computed here, where it may be waited for, and handed to each call.
     const rate = typeof options.rate === 'function' ? () => null : options.rate
-    this.#limiter = buildLimiter<Store, RequestView>({ ...plain, rate, store: options.store ?? defaultStore() }, option)
+    const store = options.store ?? defaultStore()
+    this.#limiter = buildLimiter<Store, RequestView>({ ...plain, rate, store }, option, withSafetyNet)
     this.name = this.#limiter.name
+    this.#watchers = new Watchers(options.observers, store, this.shadow)
     this.#plain =
       typeof options.rate !== 'function' &&
       typeof options.cost !== 'function' &&
@@ -174,9 +183,9 @@ class HttpGate implements Gate {
 
   ask(view: RequestView): MaybePromise<Passage> {
     const { enabled } = this.#options
-    if (enabled === false) return this.#exempt()
+    if (enabled === false) return this.#exempt(view)
     // A kill switch that fails does not kill: it is reported, and limiting goes on.
-    if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt()
+    if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt(view)
     if (this.#plain) {
       const key = this.#key(view)
       return isPromise(key)
@@ -185,7 +194,7 @@ class HttpGate implements Gate {
     }
     return andThen(this.#listed(view), (listed) => {
       if (listed !== undefined) return listed
-      return andThen(this.#skips(view), (skips) => (skips ? this.#exempt() : this.#askAll(view)))
+      return andThen(this.#skips(view), (skips) => (skips ? this.#exempt(view) : this.#askAll(view)))
     })
   }
 
@@ -196,29 +205,27 @@ class HttpGate implements Gate {
   }
 
   report(error: unknown, where: string): void {
-    for (const observer of this.#options.observers ?? []) {
-      try {
-        observer.onError?.(error, where)
-      } catch {
-        // A watcher that fails even to hear of failures is not asked again for this one.
-      }
-    }
+    // While the gate is being built, nobody can be told yet.
+    this.#watchers?.failed(error, where)
   }
 
   #askAll(view: RequestView): MaybePromise<Passage> {
     const { rate } = this.#options
     const known = typeof rate === 'function' ? rate(view.raw) : undefined
     return andThen<RateInput | null | undefined, Passage>(known, (found) => {
-      if (found === null) return this.#exempt()
+      if (found === null) return this.#exempt(view)
       return andThen(this.#costOf(view), (cost) => andThen(this.#key(view), (key) => this.#check(view, key, found, cost)))
     })
   }
 
   #check(view: RequestView, key: Identity, rate: RateInput | undefined, cost: number | undefined): MaybePromise<Passage> {
-    if (key === SKIP) return this.#exempt()
-    if (key === DENY) return this.#refused('key')
+    if (key === SKIP) return this.#exempt(view)
+    if (key === DENY) return this.#refused(view, 'key')
+    const request = this.#watchers.any ? new SeenRequest(view, this.#address) : undefined
     const options =
-      rate === undefined && cost === undefined ? undefined : { subject: view, ...(rate && { rate }), ...(cost && { cost }) }
+      rate === undefined && cost === undefined && request === undefined
+        ? undefined
+        : { subject: view, ...(rate && { rate }), ...(cost && { cost }), ...(request && { request }) }
     const decision: MaybePromise<Decision> = this.#limiter.check(key, options)
     return isPromise(decision) ? decision.then((one) => ({ decision: one, key })) : { decision, key }
   }
@@ -228,8 +235,8 @@ class HttpGate implements Gate {
     if (this.#deny === undefined && this.#allow === undefined) return undefined
     const address = this.#address.full(view)
     return andThen(this.#matches(this.#deny, address, view), (denied) => {
-      if (denied) return this.#refused('list')
-      return andThen(this.#matches(this.#allow, address, view), (allowed) => (allowed ? this.#exempt() : undefined))
+      if (denied) return this.#refused(view, 'list')
+      return andThen(this.#matches(this.#allow, address, view), (allowed) => (allowed ? this.#exempt(view) : undefined))
     })
   }
 
@@ -237,14 +244,20 @@ class HttpGate implements Gate {
     return list === undefined ? false : list.matches(address, view)
   }
 
-  #exempt(): Passage {
-    return { decision: exempt({ policy: this.name, limits: [] }, systemClock.now()), key: undefined }
+  #exempt(view: RequestView): Passage {
+    return this.#unasked(exempt({ policy: this.name, limits: [] }, systemClock.now()), view)
   }
 
-  #refused(reason: Reason): Passage {
+  #refused(view: RequestView, reason: Reason): Passage {
     const set: LimitSet | undefined = typeof this.#options.rate === 'function' ? undefined : this.#limiter.limitsFor('list')
     const asked = set ?? { policy: this.name, limits: [] }
-    return { decision: refusedUnasked(asked, reason, this.shadow, 1, systemClock.now()), key: undefined }
+    return this.#unasked(refusedUnasked(asked, reason, this.shadow, 1, systemClock.now()), view)
+  }
+
+  /** A decision that the limiter has no part in. */
+  #unasked(decision: Decision, view: RequestView): Passage {
+    if (this.#watchers.any) this.#watchers.decided(decision, undefined, new SeenRequest(view, this.#address), undefined)
+    return { decision, key: undefined }
   }
 
   #skips(view: RequestView): MaybePromise<boolean> {
@@ -292,6 +305,7 @@ const warned = new Set<string>()
 export function warnOnce(message: string): void {
   if (warned.has(message)) return
   warned.add(message)
+  warningFound(message)
   // Edge runtimes have no process, and nobody who reads its warnings.
   if (typeof process === 'object') process.emitWarning(message, { type: 'RateLimitWarning' })
 }

@@ -5,6 +5,7 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { ConfigError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
 
 /** Makes fingerprints: 22 characters of base64url, 128 bits. */
 export type Hash = (text: string) => string
@@ -16,10 +17,11 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /**
  * Builds a fingerprint function: SHA-256 of the text's UTF-8 bytes, or HMAC-SHA-256 when there is a secret, cut to 128 bits.
  * Without a secret, whoever reads the store can test guesses; API keys and session ids are too random for that, short texts are not.
- * @param secret at least 16 characters; processes that share counters must share it
+ * @param given at least 16 characters; processes that share counters must share it
  * @throws ConfigError for a shorter secret; the message does not show it
  */
-export function buildHash(secret?: string, option = 'secret'): Hash {
+export function buildHash(given?: string | Secret, option = 'secret'): Hash {
+  const secret = given instanceof Secret ? given.reveal() : given
   if (secret === undefined) return (text) => base64url(sha256(bytesOf(text)))
   if (typeof secret !== 'string' || secret.length < SHORTEST_SECRET) {
     const received = typeof secret === 'string' ? `${secret.length} characters` : `a ${typeof secret}`

@@ -6,6 +6,7 @@
 import { ConfigError, RateLimitError } from '../core/errors.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { KeyFunction as PlainKeyFunction, RequestView } from '../core/request.ts'
+import type { Secret } from '../core/secret.ts'
 import { type Hash, buildHash } from './hash-secret.ts'
 import { beforeColon, keyText, nearestWord } from './key-text.ts'
 import { Recent } from './recent.ts'
@@ -92,7 +93,7 @@ export interface KeyOptions {
   /** Name of the query parameter that may carry an API key (default: none may; URLs end up in logs). */
   readonly apiKeyQuery?: string | undefined
   /** Keys the fingerprints of credentials and overlong keys; at least 16 characters (default: they are plain SHA-256). */
-  readonly secret?: string | undefined
+  readonly secret?: string | Secret | undefined
   /** Whether Unicode spellings of one text are one key, by NFC (default false: texts are compared as they are). */
   readonly normalizeUnicode?: boolean | undefined
 }

@@ -157,6 +157,7 @@ describe('on stores that answer later', () => {
     const { store, wide } = stage()
     const down = createLimiter({
       rate: '1/m',
+      onStoreError: 'throw',
       store: { ...promised(store), take: async () => Promise.reject(new Error('gone')) } as AsyncStore,
     })
     const questions = [

@@ -1,6 +1,8 @@
-// The front door of the limiter floor: the one place here that knows a store by name. Next: limiter.ts.
+// The front door of the limiter floor: the one place here that knows stores by name, the default one and the net under the others.
+// Next: limiter.ts.
 
 import { ConfigError } from '../core/errors.ts'
+import { withSafetyNet } from '../stores/failover/multi-store.ts'
 import { type MemoryStore, memoryStore } from '../stores/memory/memory-store.ts'
 import type { Store } from '../stores/store.ts'
 import { type Limiter, buildLimiter } from './limiter.ts'
@@ -18,7 +20,7 @@ export function createLimiter<S extends Store, Subject = unknown>(
 ): Limiter<S, Subject>
 export function createLimiter(options: LimiterOptions): Limiter {
   checkOptions(options as LimiterOptions<Store, never>, 'createLimiter')
-  return buildLimiter({ ...options, store: storeFor(options) })
+  return buildLimiter({ ...options, store: storeFor(options) }, 'createLimiter', withSafetyNet)
 }
 
 /** The store an options object asks for: its own, or a new memory store on its clock. */
@@ -30,6 +32,8 @@ function storeFor(options: LimiterOptions): Store {
   }
   return store
 }
+
+export { withSafetyNet }
 
 let shared: MemoryStore | undefined
 

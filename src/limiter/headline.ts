@@ -9,17 +9,48 @@ import { READING_WIDTH, type Taken } from '../stores/store.ts'
 
 /** Explains what the store found. `shadow` turns a refusal into an allowed one. */
 export function decide(set: LimitSet, taken: Taken, cost: number, shadow: boolean): Decision {
-  const { granted, now, readings } = taken
-  const { limits } = set
-  if (limits.length > 1) return decideAll(set, taken, cost, shadow)
-  // One limit is the common case: no list is made unless somebody asks for it.
-  const limit = limits[0]
+  const { only } = set
+  if (only === undefined) return decideAll(set, taken, cost, shadow)
+  // One limit is the common case: no list is made unless somebody asks for it. One function per law, as this is the hot path.
+  return only.kind === 'bucket' ? ofBucket(set, only, taken, cost, shadow) : ofWindow(set, only, taken, cost, shadow)
+}
+
+function ofBucket(set: LimitSet, limit: Limit, taken: Taken, cost: number, shadow: boolean): Decision {
+  const { now, readings } = taken
   const left = remaining(limit, readings, 0)
   const resetMs = resetAfterMs(limit, readings, 0, now)
   const nextMs = nextAfterMs(limit, readings, 0, now, left)
-  if (granted)
-    return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
-  const retryMs = fitsReading(limit, readings, 0, cost) ? 0 : retryAfterMs(limit, readings, 0, cost, now)
+  if (!taken.granted) return refuseOne(set, limit, taken, cost, shadow, left, resetMs, nextMs)
+  return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
+}
+
+function ofWindow(set: LimitSet, limit: Limit, taken: Taken, cost: number, shadow: boolean): Decision {
+  const { now, readings } = taken
+  const left = remaining(limit, readings, 0)
+  const resetMs = resetAfterMs(limit, readings, 0, now)
+  // With one entry, what grows first is all there is.
+  const nextMs = readings[2] === readings[0] ? resetMs : nextAfterMs(limit, readings, 0, now, left)
+  if (!taken.granted) return refuseOne(set, limit, taken, cost, shadow, left, resetMs, nextMs)
+  return new Decision(set, 'granted', taken.source, undefined, true, left, resetMs, nextMs, undefined, cost, now, undefined)
+}
+
+function refuseOne(
+  set: LimitSet,
+  limit: Limit,
+  taken: Taken,
+  cost: number,
+  shadow: boolean,
+  left: number,
+  resetMs: number,
+  nextMs: number,
+): Decision {
+  const { now, readings } = taken
+  let retryMs: number | undefined = 0
+  if (!fitsReading(limit, readings, 0, cost)) {
+    // Where an empty bucket refuses a single token, the next one that comes is the one to wait for: no need to divide again.
+    const waitsForNext = limit.kind === 'bucket' && cost === 1 && limit.drain > 0 && limit.unit <= limit.capacity
+    retryMs = waitsForNext ? nextMs : retryAfterMs(limit, readings, 0, cost, now)
+  }
   return refuse(set, taken, shadow, left, resetMs, nextMs, retryMs, cost, undefined)
 }
 

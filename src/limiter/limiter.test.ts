@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { type ManualClock, manualClock } from '../core/clock.ts'
 import { Decision } from '../core/decision.ts'
-import { ConfigError, RateLimitError } from '../core/errors.ts'
+import { ConfigError, RateLimitError, StoreError } from '../core/errors.ts'
 import type { Observer } from '../core/observer.ts'
 import { type MemoryStore, memoryStore } from '../stores/memory/memory-store.ts'
 import type { AsyncStore, SyncStore } from '../stores/store.ts'
@@ -473,7 +473,7 @@ describe('the kill switch', () => {
 
 describe('observers', () => {
   it('see every decision with its key, once, and no peek', () => {
-    const seen: [string, string][] = []
+    const seen: [string, string | undefined][] = []
     const { limiter } = onClock({ rate: '1/m', observers: [{ onDecision: ({ kind }, key) => void seen.push([kind, key]) }] })
     limiter.check('a')
     limiter.peek('a')
@@ -503,7 +503,7 @@ describe('observers', () => {
       observers: [broken, { onDecision: reached, onError: reached }, { onDecision: 5 } as never, {}],
     })
     expect(limiter.check('k')).toMatchObject({ allowed: true })
-    expect(reached).toHaveBeenCalledWith(expect.any(Decision), 'k')
+    expect(reached).toHaveBeenCalledWith(expect.any(Decision), 'k', expect.anything())
     expect(reached).toHaveBeenCalledWith(expect.objectContaining({ message: 'metrics' }), 'observer')
     expect(limiter.check('k').allowed).toBe(false)
   })
@@ -736,12 +736,51 @@ describe('on a store that answers later', () => {
     expect([(await exempt).kind, (await zero).kind]).toEqual(['exempt', 'refused'])
   })
 
-  it('a failure of the store reaches the caller', async () => {
-    const down: AsyncStore = { ...later(memoryStore()), take: async () => Promise.reject(new Error('connection refused')) }
-    await expect(createLimiter({ rate: '5/m', store: down }).check('k')).rejects.toThrow('connection refused')
-    await expect(createLimiter({ rate: '5/m', store: down, skipIf: () => false }).check('k')).rejects.toThrow(
-      'connection refused',
-    )
+  describe('that fails', () => {
+    const down = (): AsyncStore => ({
+      ...later(memoryStore()),
+      take: async () => Promise.reject(new StoreError('later', 'connection refused')),
+    })
+
+    it.each([{}, { skipIf: () => false }])('its error reaches the caller who asks for that (%j)', async (own) => {
+      const limiter = createLimiter({ rate: '5/m', store: down(), onStoreError: 'throw', ...own })
+      await expect(limiter.check('k')).rejects.toThrow('connection refused')
+      await expect(limiter.peek('k')).rejects.toThrow(StoreError)
+    })
+
+    it('this process decides alone, and says so; a refund goes there too', async () => {
+      const onError = vi.fn()
+      const limiter = createLimiter({ rate: '2/h', store: down(), observers: [{ onError }] })
+      const first = await limiter.check('k')
+      expect(first).toMatchObject({ allowed: true, kind: 'granted', source: 'local', limit: 2, remaining: 1 })
+      expect((await limiter.check('k')).allowed).toBe(true)
+      expect(await limiter.check('k')).toMatchObject({ allowed: false, kind: 'refused', source: 'local', reason: 'limit' })
+      await limiter.refund('k', { of: first })
+      expect((await limiter.peek('k')).remaining).toBe(1)
+      expect((await limiter.check('k')).allowed).toBe(true)
+      expect((await limiter.check('k')).allowed).toBe(false)
+      expect(onError).toHaveBeenCalledWith(expect.any(StoreError), 'store')
+    })
+
+    it('it lets pass or denies where it is told to', async () => {
+      const open = createLimiter({ rate: '1/h', store: down(), onStoreError: 'allow' })
+      for (let i = 0; i < 3; i++)
+        expect(await open.check('k')).toMatchObject({ allowed: true, kind: 'degraded', source: 'open' })
+      const closed = createLimiter({ rate: '1/h', store: down(), onStoreError: 'deny' })
+      expect(await closed.check('k')).toMatchObject({ allowed: false, kind: 'degraded', source: 'closed' })
+      const shadow = createLimiter({ rate: '1/h', store: down(), onStoreError: 'deny', shadow: true })
+      expect((await shadow.check('k')).allowed).toBe(true)
+    })
+
+    it('a store that was closed is an error whatever it is told', async () => {
+      const closed = new StoreError('later', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+      const store: AsyncStore = { ...later(memoryStore()), take: async () => Promise.reject(closed) }
+      await expect(createLimiter({ rate: '1/h', store, onStoreError: 'allow' }).check('k')).rejects.toThrow('is closed')
+    })
+
+    it('an outcome that is none is a configuration error', () => {
+      expect(() => createLimiter({ rate: '1/h', onStoreError: 'open' as never })).toThrow(/onStoreError: expected one of local, allow/)
+    })
   })
 
   it('a penalty that fails is reported, and the refusal stands', async () => {

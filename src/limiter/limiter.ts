@@ -9,8 +9,11 @@ import { ConfigError, RateLimitError, show } from '../core/errors.ts'
 import { type LimitSet, type RateInput, buildLimitSet } from '../core/limit-set.ts'
 import { checkAlgorithm } from '../core/limit.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
-import type { Mode, Store, SyncStore, Taken } from '../stores/store.ts'
+import type { ObservedRequest } from '../core/observer.ts'
+import { Watchers, isWatched } from '../core/watching.ts'
+import type { AsyncStore, LocalDecider, Mode, Store, SyncStore, Taken } from '../stores/store.ts'
 import { decide, exempt, refusedUnasked } from './headline.ts'
+import { type OnStoreError, decideWithoutStore } from './outage.ts'
 import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
 
 /** What a limiter on this store answers with: the value, or a promise of it. */
@@ -24,6 +27,8 @@ export interface CheckOptions<Subject = unknown> {
   readonly rate?: RateInput | null
   /** What the limiter's functions are called with (default: the key). */
   readonly subject?: Subject
+  /** The request it is about, for those who watch. */
+  readonly request?: ObservedRequest
 }
 
 /** What a refund may say. */
@@ -65,19 +70,25 @@ const unnamed = new WeakMap<Store, number>()
 
 /**
  * Builds a limiter over a store. The package's `createLimiter` is this one with a memory store as the default.
+ * @param withNet puts a store that answers later over a safety net: one that can decide without it
  * @throws ConfigError for anything that is wrong with the options, naming the option
  */
 export function buildLimiter<S extends Store, Subject = unknown>(
   options: LimiterOptions<S, Subject> & { readonly store: S },
   option = 'createLimiter',
+  withNet: (store: AsyncStore) => AsyncStore = (store) => store,
 ): Limiter<S, Subject> {
   checkOptions(options as LimiterOptions<Store, never>, option)
-  return new StoreLimiter<S, Subject>(options, option) as unknown as Limiter<S, Subject>
+  const decider: Store = options.store.sync ? options.store : withNet(options.store)
+  return new StoreLimiter<S, Subject>(options, option, decider) as unknown as Limiter<S, Subject>
 }
 
 class StoreLimiter<S extends Store, Subject> {
   readonly name: string
   readonly store: S
+  /** Who is asked: the store, or its safety net. */
+  readonly #decider: Store
+  readonly #onStoreError: OnStoreError
   readonly #options: LimiterOptions<S, Subject>
   readonly #option: string
   readonly #group: string
@@ -90,14 +101,19 @@ class StoreLimiter<S extends Store, Subject> {
   readonly #mode: Mode
   readonly #penalty: BanTerms | undefined
   readonly #clock: Clock
+  readonly #watchers: Watchers
+  /** Whether this limiter has observers of its own. */
+  readonly #isWatched: boolean
   /** How much of a decision has been given back, so that nothing is given back twice. */
   readonly #refunded = new WeakMap<Decision, number>()
   /** The limits, where nothing but the store stands between a key and its decision. */
   readonly #plainSet: LimitSet | undefined
 
-  constructor(options: LimiterOptions<S, Subject> & { readonly store: S }, option: string) {
+  constructor(options: LimiterOptions<S, Subject> & { readonly store: S }, option: string, decider: Store) {
     this.store = options.store
-    this.#clock = options.clock ?? ('clock' in options.store ? (options.store.clock as Clock) : systemClock)
+    this.#decider = decider
+    this.#onStoreError = options.onStoreError ?? 'local'
+    this.#clock = options.clock ?? (options.store as { readonly clock?: Clock }).clock ?? systemClock
     this.#options = options
     this.#option = option
     this.name = options.name ?? `policy-${nextNumber(options.store)}`
@@ -105,6 +121,8 @@ class StoreLimiter<S extends Store, Subject> {
     this.#nothing = { policy: this.name, limits: [] }
     this.#shadow = options.shadow ?? false
     this.#mode = options.chargeRefused === true ? 'charge' : 'take'
+    this.#watchers = new Watchers(options.observers, decider, this.#shadow)
+    this.#isWatched = this.#watchers.own
     this.#penalty = options.penalty === undefined ? undefined : banTerms(options.penalty, `${option}.penalty`)
     this.#cost = typeof options.cost === 'number' ? options.cost : (options.algorithmConfig?.tokensPerRequest ?? 1)
     this.#set = typeof options.rate === 'function' ? undefined : this.#build(options.rate, `${option}.rate`)
@@ -118,8 +136,7 @@ class StoreLimiter<S extends Store, Subject> {
       typeof options.cost !== 'function' &&
       options.skipIf === undefined &&
       (options.enabled === undefined || options.enabled === true) &&
-      this.#penalty === undefined &&
-      (options.observers === undefined || options.observers.length === 0)
+      this.#penalty === undefined
     this.#plainSet = plain ? this.#set : undefined
   }
 
@@ -128,15 +145,52 @@ class StoreLimiter<S extends Store, Subject> {
     if (set !== undefined && options?.rate === undefined) {
       const cost = options?.cost === undefined ? this.#cost : options.cost
       if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= set.maxCost) {
-        const taken = this.store.take(set, key, cost, this.#mode)
-        if (this.store.sync) return decide(set, taken as Taken, cost, this.#shadow)
-        return (taken as Promise<Taken>).then((answer) => decide(set, answer, cost, this.#shadow))
+        if (this.#isWatched || isWatched()) return this.#checkWatched(set, key, cost, options)
+        const store = this.#decider
+        const taken = store.take(set, key, cost, this.#mode)
+        if (store.sync) return decide(set, taken as Taken, cost, this.#shadow)
+        return this.#later(taken as Promise<Taken>, set, key, cost, this.#mode)
       }
     }
+    return this.#checkAll(key, options)
+  }
+
+  // Apart from `check`, which must not make room for what these functions hold on to.
+
+  /** `check`, with those who watch. */
+  #checkWatched(set: LimitSet, key: string, cost: number, options: CheckOptions<Subject> | undefined): MaybePromise<Decision> {
+    const watchers = this.#watchers
+    const begunAt = watchers.begin()
+    const store = this.#decider
+    const taken = store.take(set, key, cost, this.#mode)
+    if (store.sync) {
+      const decision = decide(set, taken as Taken, cost, this.#shadow)
+      watchers.decided(decision, key, options?.request, begunAt)
+      return decision
+    }
+    return this.#later(taken as Promise<Taken>, set, key, cost, this.#mode).then((decision) => {
+      watchers.decided(decision, key, options?.request, begunAt)
+      return decision
+    })
+  }
+
+  #later(taken: PromiseLike<Taken>, set: LimitSet, key: string, cost: number, mode: Mode): Promise<Decision> {
+    return taken.then(
+      (answer) => decide(set, answer, cost, this.#shadow),
+      (error: unknown) => {
+        const asked = { set, key, cost, mode, now: this.#clock.now() }
+        this.#report(error, 'store')
+        return decideWithoutStore(error, this.#onStoreError, this.#decider, asked, this.#shadow)
+      },
+    ) as Promise<Decision>
+  }
+
+  #checkAll(key: string, options: CheckOptions<Subject> | undefined): MaybePromise<Decision> {
+    const begunAt = this.#watchers.any ? this.#watchers.begin() : undefined
     return this.#answer(
       andThen(this.#ask(key, options, this.#mode), (decision) =>
         andThen(this.#punish(key, options, decision), (final) => {
-          this.#observe(final, key)
+          if (this.#watchers.any) this.#watchers.decided(final, key, options?.request, begunAt)
           return final
         }),
       ),
@@ -166,23 +220,29 @@ class StoreLimiter<S extends Store, Subject> {
     const cost = Math.min(asked ?? of.cost, of.cost - given)
     if (cost <= 0) return this.#answer(undefined)
     this.#refunded.set(of, given + cost)
+    if (of.source === 'local') {
+      const { takeLocally } = this.#decider as Partial<LocalDecider>
+      takeLocally?.call(this.#decider, of.asked as LimitSet, key, cost, 'refund', of.now)
+      return this.#answer(undefined)
+    }
     return this.#giveBack(of.asked as LimitSet, key, cost, of.now)
   }
 
   reset(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
-    return this.#answer(set === undefined ? undefined : this.store.reset(set, key))
+    return this.#answer(set === undefined ? undefined : andThen(this.#decider.reset(set, key), () => this.#unbanned(key)))
   }
 
   ban(key: string, durationMs: number, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
     const terms = banTerms({ durationMs, maxMs: durationMs, forgetAfterMs: 0 }, 'ban')
-    return this.#answer(set === undefined ? undefined : andThen(this.store.ban(set, key, terms), () => undefined))
+    if (set === undefined) return this.#answer(undefined)
+    return this.#answer(andThen(this.#decider.ban(set, key, terms), (lastsMs) => this.#banned(set, key, lastsMs, 'call')))
   }
 
   unban(key: string, options?: CheckOptions<Subject>): MaybePromise<void> {
     const set = this.#setFor(key, options)
-    return this.#answer(set === undefined ? undefined : this.store.unban(set, key))
+    return this.#answer(set === undefined ? undefined : this.#lift(set, key))
   }
 
   limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined {
@@ -190,7 +250,7 @@ class StoreLimiter<S extends Store, Subject> {
   }
 
   #giveBack(set: LimitSet, key: string, cost: number, takenAt?: number): MaybePromise<void> {
-    return this.#answer(andThen(this.store.take(set, key, cost, 'refund', takenAt), () => undefined))
+    return this.#answer(andThen(this.#decider.take(set, key, cost, 'refund', takenAt), () => undefined))
   }
 
   #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {
@@ -203,7 +263,8 @@ class StoreLimiter<S extends Store, Subject> {
     if (cost > set.maxCost) {
       return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, this.#clock.now())
     }
-    return andThen(this.store.take(set, key, cost, mode), (taken) => decide(set, taken, cost, this.#shadow))
+    const taken: MaybePromise<Taken> = this.#decider.take(set, key, cost, mode)
+    return isPromise(taken) ? this.#later(taken, set, key, cost, mode) : decide(set, taken, cost, this.#shadow)
   }
 
   #exempt(): Decision {
@@ -291,7 +352,10 @@ class StoreLimiter<S extends Store, Subject> {
     if (decision.source === 'none' || decision.source === 'shared') return decision
     const banned = (): MaybePromise<Decision> => {
       const set = this.#setFor(key, options) as LimitSet
-      return andThen(this.store.ban(set, key, this.#penalty as BanTerms), (lastsMs) => decision.waitingAtLeast(lastsMs))
+      return andThen(this.#decider.ban(set, key, this.#penalty as BanTerms), (lastsMs) => {
+        this.#banned(set, key, lastsMs, 'penalty')
+        return decision.waitingAtLeast(lastsMs)
+      })
     }
     const failed = (error: unknown): Decision => {
       this.#report(error, 'penalty')
@@ -305,24 +369,20 @@ class StoreLimiter<S extends Store, Subject> {
     }
   }
 
-  #observe(decision: Decision, key: string): void {
-    for (const observer of this.#options.observers ?? []) {
-      try {
-        observer.onDecision?.(decision, key)
-      } catch (error) {
-        this.#report(error, 'observer')
-      }
-    }
+  #lift(set: LimitSet, key: string): MaybePromise<void> {
+    return andThen(this.#decider.unban(set, key), () => this.#unbanned(key))
+  }
+
+  #banned(set: LimitSet, key: string, lastsMs: number, cause: 'penalty' | 'call'): void {
+    this.#watchers.banned({ policy: this.name, key, lastsMs, cause, lift: () => this.#lift(set, key) })
+  }
+
+  #unbanned(key: string): void {
+    this.#watchers.unbanned({ policy: this.name, key })
   }
 
   #report(error: unknown, where: string): void {
-    for (const observer of this.#options.observers ?? []) {
-      try {
-        observer.onError?.(error, where)
-      } catch {
-        // A watcher that fails even to hear of failures is not asked again for this one.
-      }
-    }
+    this.#watchers.failed(error, where)
   }
 }
 

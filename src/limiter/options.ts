@@ -9,6 +9,7 @@ import type { RateInput } from '../core/limit-set.ts'
 import { ALGORITHMS, type AlgorithmConfig, type AlgorithmName } from '../core/limit.ts'
 import type { Observer } from '../core/observer.ts'
 import type { Store } from '../stores/store.ts'
+import { ON_STORE_ERROR, type OnStoreError } from './outage.ts'
 
 /** A ban that follows each refusal. Times in whole ms. */
 export interface PenaltyOptions {
@@ -49,6 +50,11 @@ export interface LimiterOptions<S extends Store = Store, Subject = unknown> {
   readonly chargeRefused?: boolean
   /** Ban a key after a refusal (default: no). */
   readonly penalty?: PenaltyOptions
+  /**
+   * What happens when no store answers: `'local'` this process decides by its share of the limit (default), `'allow'`, `'deny'` (503
+   * over HTTP) or `'throw'`. Nothing to decide on the memory store, which always answers.
+   */
+  readonly onStoreError?: OnStoreError
   /** The kill switch: false, or a function returning it, exempts everything (default true). Read on every call. */
   readonly enabled?: boolean | (() => boolean)
   /** Who watches (default: nobody). */
@@ -70,6 +76,7 @@ export const LIMITER_OPTIONS: readonly string[] = [
   'shadow',
   'chargeRefused',
   'penalty',
+  'onStoreError',
   'enabled',
   'observers',
 ] satisfies readonly (keyof LimiterOptions)[]
@@ -92,7 +99,9 @@ export function checkOptions(options: LimiterOptions<Store, never>, option: stri
   checkNames(options, LIMITER_OPTIONS, option)
   const of = (key: keyof LimiterOptions, expected: string, good: (value: unknown) => boolean): void => {
     const value: unknown = options[key]
-    if (value !== undefined && !good(value)) throw new ConfigError(`${option}.${key}`, expected, value)
+    if (value === undefined || good(value)) return
+    // Where a store belongs, a text is an address, and may hold a password.
+    throw new ConfigError(`${option}.${key}`, expected, key === 'store' && typeof value === 'string' ? '(a text)' : value)
   }
   const isFunction = (value: unknown): boolean => typeof value === 'function'
   const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
@@ -101,6 +110,7 @@ export function checkOptions(options: LimiterOptions<Store, never>, option: stri
   of('cost', 'a whole number ≥ 1, or a function', (value) => isCost(value) || isFunction(value))
   of('skipIf', 'a function', isFunction)
   of('shadow', 'true or false', isBoolean)
+  of('onStoreError', `one of ${ON_STORE_ERROR.join(', ')}`, (value) => (ON_STORE_ERROR as readonly unknown[]).includes(value))
   of('chargeRefused', 'true or false', isBoolean)
   of('enabled', 'true, false or a function', (value) => isBoolean(value) || isFunction(value))
   of('clock', 'a clock { now() }', (value) => typeof (value as Clock | null)?.now === 'function')

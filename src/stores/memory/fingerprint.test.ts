@@ -79,7 +79,7 @@ describe('a fingerprint', () => {
   })
 
   it('of remembered keys is theirs, also where many share a remembered place', () => {
-    // Equal in length, middle and last character, which is all that chooses the place.
+    // Equal in length, middle and last character, which is all that a key is told by before it is compared in full.
     const crowd = count(500, (i) => `${String(i).padStart(4, '0')}mmmmmmmmZ`)
     const expected = crowd.map((key) => of(key, new Fingerprint()))
     for (let round = 0; round < 3; round++) expect(crowd.map((key) => of(key))).toEqual(expected)
@@ -89,6 +89,29 @@ describe('a fingerprint', () => {
       }),
       { numRuns: 30 },
     )
+  })
+
+  it('of a busy key stays its own among keys that look like it', () => {
+    const by = new Fingerprint()
+    const busy = ['aaaaaaaaZ', 'bbbbaaaaZ', 'ccccaaaaZ']
+    const expected = busy.map((key) => of(key, new Fingerprint()))
+    for (let i = 0; i < 5000; i++) {
+      const which = (i * i) % 3
+      expect(of(busy[which]!, by)).toBe(expected[which])
+      // Twice the same, so that it is remembered; then another string of the same text; then one that takes its place.
+      expect(of(busy[which]!, by)).toBe(expected[which])
+      expect(of(`.${busy[which]!}`.slice(1), by)).toBe(expected[which])
+      if (i % 5 === 0) of(`${String(i).padStart(4, '0')}aaaaZ`, by)
+    }
+  })
+
+  it('depends on every character and on the length, also past 255', () => {
+    const long = 'abcdefgh'.repeat(80)
+    distinct([
+      ...count(long.length, (i) => long.slice(0, i)),
+      ...count(long.length, (i) => `${long.slice(0, i)}.${long.slice(i + 1)}`),
+    ])
+    distinct([...count(9, (i) => '\u0000'.repeat(252 + i)), ...count(9, (i) => '\u0100'.repeat(252 + i))])
   })
 
   it('is never that of an empty place', () => {
@@ -106,6 +129,38 @@ describe('a fingerprint', () => {
     }
     // Standard deviation about 31; seven of them.
     for (const size of buckets) expect(Math.abs(size - 1000)).toBeLessThan(220)
+  })
+
+  it('has two halves that are each as good as 32 random bits, and do not follow each other', () => {
+    // Of 200 000 random numbers of 32 bits about 4.7 pairs are equal; forty are beyond all chance.
+    const halves = [new Set<number>(), new Set<number>(), new Set<number>()] as const
+    for (let i = 0; i < 200_000; i++) {
+      fingerprint.of(`ip:10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+      const { low, high } = fingerprint
+      halves[0].add(low)
+      halves[1].add(high)
+      halves[2].add(low ^ high)
+    }
+    for (const half of halves) expect(200_000 - half.size).toBeLessThan(40)
+  })
+
+  it('changes half of its bits with any bit of the key', () => {
+    const flips = new Uint32Array(64)
+    const rounds = 400
+    for (let i = 0; i < rounds; i++) {
+      const chars = Array.from(`key:${i}:of some length`, (char) => char.charCodeAt(0))
+      fingerprint.of(String.fromCharCode(...chars))
+      const { low, high } = fingerprint
+      const at = i % chars.length
+      chars[at] = chars[at]! ^ (1 << (i % 7))
+      fingerprint.of(String.fromCharCode(...chars))
+      for (let bit = 0; bit < 32; bit++) {
+        flips[bit]! += ((low ^ fingerprint.low) >>> bit) & 1
+        flips[bit + 32]! += ((high ^ fingerprint.high) >>> bit) & 1
+      }
+    }
+    // Standard deviation 10 of 400; seven of them.
+    for (const times of flips) expect(Math.abs(times - rounds / 2)).toBeLessThan(70)
   })
 
   it('has a secret of its own in every process', () => {

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type ManualClock, manualClock } from '../../core/clock.ts'
 import { ConfigError, StoreError } from '../../core/errors.ts'
 import { type LimitDefaults, type LimitSet, type RateInput, buildLimitSet } from '../../core/limit-set.ts'
+import { referenceStore } from '../../testing/reference-store.ts'
 import { seededRandom } from '../../testing/seeded-random.ts'
 import { type MemoryStore, type MemoryStoreOptions, memoryStore } from './memory-store.ts'
 
@@ -249,6 +250,54 @@ describe('keys', () => {
       if (wave % 2 === 0) store.sweep()
     }
     expect(wrong).toBe(0)
+  })
+
+  it('keep apart over many sets in turn, some of them one scope, whatever is met again, reset, swept or crowded out', () => {
+    const { clock, store } = open({ memoryMaxKeys: 100_000 })
+    const reference = referenceStore(clock)
+    const random = seededRandom(23)
+    const sets = [
+      setOf('5/10s', { algorithm: 'fixed_window' }, 'a'),
+      // The same counters as the first, asked with other limits.
+      setOf('9/10s', { algorithm: 'fixed_window' }, 'a'),
+      setOf('5/10s', { algorithm: 'token_bucket' }, 'a'),
+      setOf('5/10s', { algorithm: 'sliding_window' }, 'b'),
+      setOf('5/10s', { algorithm: 'sliding_window' }, 'a'),
+      setOf('4/10s, 20/m', { algorithm: 'gcra', algorithmConfig: { burst: 4 } }, 'c'),
+    ]
+    // A few keys that come all the time, among a crowd that looks like them and comes but once.
+    const busy = Array.from({ length: 12 }, (_, i) => `client:${i}:busy`)
+    for (let i = 0; i < 60_000; i++) {
+      const set = sets[random.whole(0, sets.length - 1)]!
+      const key = random.whole(0, 2) === 0 ? `client:${i}:once` : busy[random.whole(0, busy.length - 1)]!
+      // Every other time it is another string of the same text.
+      const same = i % 2 === 0 ? key : `.${key}`.slice(1)
+      if (random.whole(0, 200) === 0) {
+        store.reset(set, same)
+        reference.reset(set, key)
+      }
+      const mode = (['take', 'take', 'take', 'peek', 'refund'] as const)[random.whole(0, 4)]!
+      const own = store.take(set, same, 1, mode)
+      const { granted, now } = own
+      const readings = set.limits.map((limit, n) =>
+        Array.from(own.readings).slice(n * 4, n * 4 + (limit.kind === 'bucket' ? 2 : 4)),
+      )
+      const theirs = reference.take(set, key, 1, mode)
+      const expected = set.limits.map((limit, n) =>
+        Array.from(theirs.readings).slice(n * 4, n * 4 + (limit.kind === 'bucket' ? 2 : 4)),
+      )
+      expect([granted, now, readings]).toEqual([theirs.granted, theirs.now, expected])
+      if (random.whole(0, 9) === 0) clock.advance(random.whole(0, 900))
+      if (i % 20_000 === 19_999) store.sweep()
+    }
+  })
+
+  it('are asked of a closed store in vain, also by the set that was asked last', () => {
+    const { store } = open()
+    const set = setOf('1/m')
+    takes(store, set, 'k')
+    store.close()
+    expect(() => takes(store, set, 'k')).toThrow(StoreError)
   })
 
   it('may be any text, of any length', () => {

@@ -69,8 +69,11 @@ class Memory implements MemoryStore {
   readonly #maxKeys: number
   readonly #budget: Budget
   readonly #sweepIntervalMs: number | false
-  readonly #tables: (Table | undefined)[] = []
-  readonly #bans: (Table | undefined)[] = []
+  /** By the number of the scope. */
+  readonly #tables = new Map<number, Table>()
+  readonly #bans = new Map<number, Table>()
+  /** The tables as a list, for sweeping one after the other. */
+  readonly #sweeping: Table[] = []
   readonly #fingerprint = new Fingerprint()
   readonly #taken: Taken & { readings: Float64Array }
   #size = 0
@@ -79,6 +82,9 @@ class Memory implements MemoryStore {
   #sweepAt = 0
   #timer: ReturnType<typeof setInterval> | undefined
   #closed = false
+  /** The set that was asked last, and its table: mostly the next one too. */
+  #set: LimitSet | undefined
+  #table: Table | undefined
   /** Where the last lookup landed; fields, so that the hot path returns no object. */
   #slots: Slots | undefined
   #at = 0
@@ -107,34 +113,44 @@ class Memory implements MemoryStore {
   }
 
   take(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Taken {
+    const table = set === this.#set ? (this.#table as Table) : this.#tableOf(set)
     const now = this.clock.now()
-    const table = this.#tables[set.scopeId] ?? this.#open(set)
-    const layout = table.layout as LimitLayout
-    layout.use(set)
+    const at = this.#find(table, identity)
+    const { only } = set
+    if (at < 0 || mode !== 'take' || only === undefined || this.#anyBans)
+      return this.#takeOther(table, at, set, cost, mode, now, takenAt)
+    // The common case, one limit and a key that is known: straight to its law.
     const taken = this.#taken
-    const fingerprint = this.#fingerprint
-    fingerprint.of(identity)
-    if (mode === 'take' && set.limits.length === 1 && !this.#anyBans) {
-      // The common case, one limit and a key that is known: straight to its law.
-      const at = table.find(fingerprint.low, fingerprint.high)
-      if (at >= 0) {
-        taken.now = now
-        taken.source = 'primary'
-        taken.bannedForMs = 0
-        taken.granted = this.#takeOne(table.slots, at + 1, set.limits[0], cost, now, CHARGE_IF_FITS, 0)
-        return taken
-      }
-    }
-    this.#locate(table, mode === 'take' || mode === 'charge', now)
+    taken.now = now
+    taken.source = 'primary'
+    taken.bannedForMs = 0
+    taken.granted = takeOne(table.slots, at + 1, only, cost, now, CHARGE_IF_FITS, true, taken.readings, 0)
+    return taken
+  }
+
+  #takeOther(
+    table: Table,
+    found: number,
+    set: LimitSet,
+    cost: number,
+    mode: Mode,
+    now: number,
+    takenAt: number | undefined,
+  ): Taken {
+    const layout = table.layout as LimitLayout
+    this.#locate(table, found, mode === 'take' || mode === 'charge', now)
+    const taken = this.#taken
     const slots = this.#slots as Slots
     taken.now = now
     taken.source = this.#shared ? 'shared' : 'primary'
     taken.bannedForMs = this.#anyBans ? this.#bannedForMs(set, now) : 0
     const commit = taken.bannedForMs > 0 ? LOOK : COMMITS[mode]
-    if (set.limits.length === 1) {
+    const { only } = set
+    if (only !== undefined) {
       const at = this.#at + 1
-      if (mode === 'refund') this.#refund(slots, at, set.limits[0], cost, now, takenAt)
-      taken.granted = this.#takeOne(slots, at, set.limits[0], cost, now, commit, 0) && taken.bannedForMs === 0
+      if (mode === 'refund') this.#refund(slots, at, only, cost, now, takenAt)
+      const granted = takeOne(slots, at, only, cost, now, commit, commit !== LOOK, taken.readings, 0)
+      taken.granted = granted && taken.bannedForMs === 0
     } else {
       taken.granted = this.#takeAll(slots, layout.offsets, set, cost, now, mode, commit, takenAt) && taken.bannedForMs === 0
     }
@@ -153,35 +169,21 @@ class Memory implements MemoryStore {
     takenAt: number | undefined,
   ): boolean {
     const { limits } = set
+    const { readings } = this.#taken
+    // Before the look, each state is prepared for the charge that may come.
+    const mends = commit !== LOOK
     let fits = true
     for (let i = 0; i < limits.length; i++) {
       const at = this.#at + (offsets[i] as number)
       if (mode === 'refund') this.#refund(slots, at, limits[i] as Limit, cost, now, takenAt)
-      if (!this.#takeOne(slots, at, limits[i] as Limit, cost, now, LOOK, i * READING_WIDTH, commit)) fits = false
+      if (!takeOne(slots, at, limits[i] as Limit, cost, now, LOOK, mends, readings, i * READING_WIDTH)) fits = false
     }
     if (fits ? commit === LOOK : commit !== CHARGE) return fits
     for (let i = 0; i < limits.length; i++) {
-      this.#takeOne(slots, this.#at + (offsets[i] as number), limits[i] as Limit, cost, now, CHARGE, i * READING_WIDTH)
+      const at = this.#at + (offsets[i] as number)
+      takeOne(slots, at, limits[i] as Limit, cost, now, CHARGE, true, readings, i * READING_WIDTH)
     }
     return fits
-  }
-
-  /** One limit. `heals` other than LOOK also prepares the state for a charge (see `heal` in law.ts). */
-  #takeOne(
-    slots: Slots,
-    at: number,
-    limit: Limit,
-    cost: number,
-    now: number,
-    commit: Commit,
-    to: number,
-    heals: Commit = commit,
-  ): boolean {
-    const { readings } = this.#taken
-    if (limit.kind === 'sliding') return chain.take(slots, at, limit, cost, now, commit, heals !== LOOK, readings, to)
-    const law = limit.kind === 'bucket' ? bucketLaw : fixedLaw
-    if (heals !== LOOK && ((slots.words[at] as number) > now || limit.forgetMs > 0)) law.heal(slots.words, at, limit, now)
-    return law.take(slots.words, at, limit, cost, now, commit, readings, to)
   }
 
   #refund(slots: Slots, at: number, limit: Limit, cost: number, now: number, takenAt: number | undefined): void {
@@ -192,7 +194,7 @@ class Memory implements MemoryStore {
   }
 
   reset(set: LimitSet, identity: string): void {
-    const table = this.#tables[set.scopeId]
+    const table = this.#tables.get(set.scopeId)
     const before = table?.keys ?? 0
     this.#clear(table, identity)
     this.#size += (table?.keys ?? 0) - before
@@ -202,11 +204,11 @@ class Memory implements MemoryStore {
   ban(set: LimitSet, identity: string, terms: BanTerms): number {
     this.ping()
     const now = this.clock.now()
-    const table = this.#bans[set.scopeId] ?? (this.#bans[set.scopeId] = new Table(BAN_LAYOUT, this.#budget))
-    this.#fingerprint.of(identity)
-    const { low, high } = this.#fingerprint
-    let at = table.find(low, high)
+    let table = this.#bans.get(set.scopeId)
+    if (table === undefined) this.#bans.set(set.scopeId, (table = new Table(BAN_LAYOUT, this.#budget)))
+    let at = this.#find(table, identity)
     if (at < 0) {
+      const { low, high } = this.#fingerprint
       if (table.keys >= this.#maxKeys) table.sweep(SWEPT_PER_TICK, now)
       if (table.keys >= this.#maxKeys) throw new StoreError(this.name, `already holds ${this.#maxKeys} bans (memoryMaxKeys)`)
       if (!table.occupy(low, high, now)) throw new StoreError(this.name, 'has no memory left for a ban (memoryMaxBytes)')
@@ -222,15 +224,14 @@ class Memory implements MemoryStore {
   }
 
   unban(set: LimitSet, identity: string): void {
-    this.#clear(this.#bans[set.scopeId], identity)
+    this.#clear(this.#bans.get(set.scopeId), identity)
   }
 
   read(set: LimitSet, identity: string): readonly State[] | undefined {
-    const table = this.#tables[set.scopeId]
+    const table = this.#tables.get(set.scopeId)
     if (table === undefined) return undefined
     const now = this.clock.now()
-    this.#fingerprint.of(identity)
-    this.#locate(table, false, now)
+    this.#locate(table, this.#find(table, identity), false, now)
     const slots = this.#slots as Slots
     const { offsets } = table.layout as LimitLayout
     const states = set.limits.map((limit, i): State => {
@@ -250,8 +251,8 @@ class Memory implements MemoryStore {
   sweep(): number {
     const now = this.clock.now()
     const before = this.#size
-    for (const table of this.#tables) if (table !== undefined) this.#sweepTable(table, Infinity, now)
-    for (const table of this.#bans) table?.sweep(Infinity, now)
+    for (const table of this.#sweeping) this.#sweepTable(table, Infinity, now)
+    for (const table of this.#bans.values()) table.sweep(Infinity, now)
     return before - this.#size
   }
 
@@ -259,21 +260,38 @@ class Memory implements MemoryStore {
     this.#closed = true
     if (this.#timer !== undefined) clearInterval(this.#timer)
     this.#timer = undefined
-    for (const table of [...this.#tables, ...this.#bans]) table?.release()
-    this.#tables.length = 0
-    this.#bans.length = 0
+    for (const table of [...this.#tables.values(), ...this.#bans.values()]) table.release()
+    this.#tables.clear()
+    this.#bans.clear()
+    this.#sweeping.length = 0
+    this.#set = undefined
+    this.#table = undefined
     this.#size = 0
     this.#anyBans = false
   }
 
-  #open(set: LimitSet): Table {
-    this.ping()
-    return (this.#tables[set.scopeId] = new Table(new LimitLayout(set), this.#budget))
+  /** First word of the key's slot, or a negative number. Leaves its fingerprint for what comes after. */
+  #find(table: Table, identity: string): number {
+    this.#fingerprint.of(identity)
+    return table.find(this.#fingerprint.low, this.#fingerprint.high)
   }
 
-  /** Finds the slot of the fingerprint: its own, a new one where that is wanted, a shared one, or the one that holds nothing. */
-  #locate(table: Table, make: boolean, now: number): void {
-    const at = table.find(this.#fingerprint.low, this.#fingerprint.high)
+  #tableOf(set: LimitSet): Table {
+    let table = this.#tables.get(set.scopeId)
+    if (table === undefined) {
+      this.ping()
+      table = new Table(new LimitLayout(set), this.#budget)
+      this.#tables.set(set.scopeId, table)
+      this.#sweeping.push(table)
+    }
+    ;(table.layout as LimitLayout).use(set)
+    this.#set = set
+    this.#table = table
+    return table
+  }
+
+  /** The slot of the key that was found at `at` or not: its own, a new one where that is wanted, a shared one, or the one that holds nothing. */
+  #locate(table: Table, at: number, make: boolean, now: number): void {
     this.#shared = false
     this.#slots = table.slots
     this.#at = at
@@ -318,11 +336,10 @@ class Memory implements MemoryStore {
 
   /** Sweeps on where the last sweep ended, one table after the other. */
   #sweepSome(count: number, now: number): void {
-    if (this.#tables[this.#sweepAt] === undefined) this.#nextTable()
-    const table = this.#tables[this.#sweepAt]
+    const table = this.#sweeping[this.#sweepAt]
     if (table === undefined) return
     this.#sweepTable(table, count, now)
-    if (table.swept) this.#nextTable()
+    if (table.swept) this.#sweepAt = (this.#sweepAt + 1) % this.#sweeping.length
   }
 
   #sweepTable(table: Table, count: number, now: number): void {
@@ -333,23 +350,15 @@ class Memory implements MemoryStore {
     this.#size += table.keys - before
   }
 
-  #nextTable(): void {
-    const count = this.#tables.length
-    for (let n = 0; n < count; n++) {
-      this.#sweepAt = (this.#sweepAt + 1) % count
-      if (this.#tables[this.#sweepAt] !== undefined) return
-    }
-  }
-
   #startSweeping(): void {
     if (this.#timer !== undefined || this.#sweepIntervalMs === false) return
     this.#timer = setInterval(() => {
       const now = this.clock.now()
       this.#sweepSome(SWEPT_PER_TICK, now)
       let bans = 0
-      for (const table of this.#bans) {
-        table?.sweep(SWEPT_PER_TICK, now)
-        bans += table?.keys ?? 0
+      for (const table of this.#bans.values()) {
+        table.sweep(SWEPT_PER_TICK, now)
+        bans += table.keys
       }
       this.#anyBans = bans > 0
       if (this.#size === 0 && bans === 0) {
@@ -364,16 +373,41 @@ class Memory implements MemoryStore {
   }
 
   #bannedForMs(set: LimitSet, now: number): number {
-    const table = this.#bans[set.scopeId]
+    const table = this.#bans.get(set.scopeId)
     const at = table === undefined ? -1 : table.find(this.#fingerprint.low, this.#fingerprint.high)
     return at < 0 ? 0 : bannedForMs((table as Table).slots.words, at + 1, now)
   }
 
   #clear(table: Table | undefined, identity: string): void {
     if (table === undefined) return
-    this.#fingerprint.of(identity)
-    const at = table.find(this.#fingerprint.low, this.#fingerprint.high)
+    const at = this.#find(table, identity)
     if (at >= 0) table.slots.remove(at)
+  }
+}
+
+/** One limit. `mends` prepares the state for a charge (see `heal` in law.ts); a look that changes nothing must not. */
+function takeOne(
+  slots: Slots,
+  at: number,
+  limit: Limit,
+  cost: number,
+  now: number,
+  commit: Commit,
+  mends: boolean,
+  out: Float64Array,
+  to: number,
+): boolean {
+  const { words } = slots
+  // Each law is named where it is called: through a variable, engines would call what they could otherwise put in place.
+  switch (limit.kind) {
+    case 'bucket':
+      if (mends && ((words[at] as number) > now || limit.forgetMs > 0)) bucketLaw.heal(words, at, limit, now)
+      return bucketLaw.take(words, at, limit, cost, now, commit, out, to)
+    case 'fixed':
+      if (mends && (words[at] as number) > now) fixedLaw.heal(words, at, limit, now)
+      return fixedLaw.take(words, at, limit, cost, now, commit, out, to)
+    case 'sliding':
+      return chain.take(slots, at, limit, cost, now, commit, mends, out, to)
   }
 }
 

@@ -5,7 +5,7 @@
 // Words of a state: [newest sub-window's number or −1] [total] [chain reference | count of the newest]
 
 import { ABSENT, CHARGE, type Commit, LOOK } from '../../algorithms/law.ts'
-import { type Entries, excessOf, leavesAt, subWindowStart } from '../../algorithms/window.ts'
+import { type Entries, excessOf, leavesAt } from '../../algorithms/window.ts'
 import type { Limit } from '../../core/limit.ts'
 import type { Slots } from './slots.ts'
 
@@ -26,6 +26,11 @@ function setNewestCount(slots: Slots, at: number, count: number): void {
 
 function chainOf(slots: Slots, at: number): number {
   return slots.halves[(at + SLIDING_CHAIN) * 2] as number
+}
+
+/** The number of the sub-window that holds an instant. */
+function tickAt(limit: Limit, now: number): number {
+  return Math.floor(now / limit.widthMs)
 }
 
 /** A pool entry keeps the low 32 bits of its number; the newest, never 2^32 away, gives the rest. */
@@ -56,19 +61,25 @@ export function take(
   out: Float64Array,
   to: number,
 ): boolean {
+  let used: number
   if (mends) {
     settle(slots, at, limit, now)
     heal(slots, at, limit, now)
+    // All that is left counts.
+    used = slots.words[at] === ABSENT ? 0 : (slots.words[at + 1] as number)
+  } else {
+    used = usedAt(slots, at, limit, now)
   }
-  const used = usedAt(slots, at, limit, now)
   const fits = used + cost <= limit.amount
   const pours = fits ? commit !== LOOK : commit === CHARGE
-  if (pours && !fits) refund(slots, at, limit, excessOf(used, limit, cost), now, undefined)
-  if (pours) pour(slots, at, limit, cost, now)
+  if (pours) {
+    if (!fits) refund(slots, at, limit, excessOf(used, limit, cost), now, undefined)
+    pour(slots, at, limit, cost, now)
+  }
   const newest = slots.words[at] as number
   // A look leaves what lies in the impossible future where it is, but tells what a charge would make of it.
   const future = !mends && newest * limit.widthMs - now > limit.periodMs
-  const start = future || (used === 0 && !pours) ? subWindowStart(limit, now) : newest * limit.widthMs
+  const start = (future || (used === 0 && !pours) ? tickAt(limit, now) : newest) * limit.widthMs
   out[to] = start
   out[to + 1] = pours ? (slots.words[at + 1] as number) : used
   out[to + 2] = start
@@ -140,7 +151,7 @@ function heal(slots: Slots, at: number, limit: Limit, now: number): void {
 /** Charges a settled state. */
 function pour(slots: Slots, at: number, limit: Limit, cost: number, now: number): void {
   const words = slots.words
-  const tick = subWindowStart(limit, now) / limit.widthMs
+  const tick = tickAt(limit, now)
   const newest = words[at] as number
   let count = cost
   if (newest === ABSENT) {
@@ -168,7 +179,7 @@ export function refund(slots: Slots, at: number, limit: Limit, cost: number, now
   heal(slots, at, limit, now)
   const newest = slots.words[at] as number
   if (newest === ABSENT) return
-  const tick = takenAt === undefined ? undefined : subWindowStart(limit, takenAt) / limit.widthMs
+  const tick = takenAt === undefined ? undefined : tickAt(limit, takenAt)
   const word = at + SLIDING_CHAIN
   let left = cost
   let before = chainOf(slots, at)

@@ -1,0 +1,45 @@
+// What is answered when no store can decide. Promise: this is the only place that turns a store's failure into an outcome; what is not a
+// store's failure is thrown on, and so is the use of a store that was closed. Next: ../stores/failover/failover-store.ts.
+
+import { Decision } from '../core/decision.ts'
+import { StoreError } from '../core/errors.ts'
+import type { LimitSet } from '../core/limit-set.ts'
+import type { LocalDecider, Mode, Store } from '../stores/store.ts'
+import { decide } from './headline.ts'
+
+/** The outcomes of {@link OnStoreError}. */
+export const ON_STORE_ERROR = ['local', 'allow', 'deny', 'throw'] as const
+
+/**
+ * What happens to a request when no store answers: `local` this process decides by its share of the limit, starting from what was last
+ * known · `allow` it passes · `deny` it is refused with 503 · `throw` the error is thrown
+ */
+export type OnStoreError = (typeof ON_STORE_ERROR)[number]
+
+/** A question that no store has answered. */
+export interface Unanswered {
+  readonly set: LimitSet
+  readonly key: string
+  readonly cost: number
+  readonly mode: Mode
+  /** The limiter's time, epoch ms. */
+  readonly now: number
+}
+
+/**
+ * The decision without a store.
+ * @throws the error itself where that is asked for, where it is not a store's, and where nobody here can decide
+ */
+export function decideWithoutStore(error: unknown, how: OnStoreError, decider: Store, asked: Unanswered, shadow: boolean): Decision {
+  if (!(error instanceof StoreError) || error.code === 'ERR_RATELIMIT_STORE_CLOSED' || how === 'throw') throw error
+  const { set, key, cost, mode, now } = asked
+  if (how === 'local') {
+    const { takeLocally } = decider as Partial<LocalDecider>
+    if (takeLocally === undefined) throw error
+    const local = takeLocally.call(decider, set, key, cost, mode)
+    return decide(local.set, local.taken, cost, shadow).by(set)
+  }
+  const open = how === 'allow'
+  const source = open ? 'open' : 'closed'
+  return new Decision(set, 'degraded', source, undefined, open || shadow, 0, 0, 0, undefined, cost, now, undefined)
+}
