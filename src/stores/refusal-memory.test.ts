@@ -28,7 +28,7 @@ function remembering(maxMs: number) {
     store,
     memory,
     recall: (set: LimitSet, key: string, cost: number): Taken | undefined => memory.recall(set, key, cost, () => clock.now()),
-    take(set: LimitSet, key: string, cost: number): Taken {
+    take: (set: LimitSet, key: string, cost: number): Taken => {
       const taken = store.take(set, key, cost, 'take')
       if (taken.granted) memory.forget(set, key)
       else memory.keep(set, key, cost, taken, clock.now())

@@ -15,7 +15,9 @@ const MOST = 10_000
 interface Refusal {
   readonly set: LimitSet
   readonly cost: number
+  /** As it was answered, and as it was last repeated. */
   readonly taken: Taken
+  repeated: Taken | undefined
   /** Local ms at which the question was asked, and until which the answer holds. */
   readonly askedAt: number
   readonly until: number
@@ -48,7 +50,11 @@ export class RefusalMemory {
       this.forget(set, identity)
       return undefined
     }
-    return aged(found, Math.max(0, Math.floor(nowMs - found.askedAt)))
+    const passedMs = Math.max(0, Math.floor(nowMs - found.askedAt))
+    const { repeated } = found
+    // Clients that knock often do so many times within a millisecond.
+    if (repeated !== undefined && repeated.now === found.taken.now + passedMs) return repeated
+    return (found.repeated = aged(found, passedMs))
   }
 
   /** Keeps a refusal that the store has answered to a question asked at this moment. */
@@ -57,7 +63,7 @@ export class RefusalMemory {
     if (holdsMs < 1) return
     const refusals = (this.#scopes[set.scopeId] ??= new Map())
     if (!refusals.has(identity)) this.#size++
-    refusals.set(identity, { set, cost, taken, askedAt, until: askedAt + holdsMs })
+    refusals.set(identity, { set, cost, taken, repeated: undefined, askedAt, until: askedAt + holdsMs })
     if (this.#size > MOST) this.#drop()
   }
 
@@ -112,10 +118,13 @@ function holds(set: LimitSet, cost: number, { readings, now, bannedForMs }: Take
 /** A refusal as the store would answer it so much later. Buckets have drained a little; windows stand. */
 function aged({ set, taken }: Refusal, passedMs: number): Taken {
   const now = taken.now + passedMs
-  const readings = Float64Array.from(taken.readings)
+  let { readings } = taken
   for (const [i, limit] of set.limits.entries()) {
-    const at = i * READING_WIDTH
-    if (limit.kind === 'bucket') bucketLaw.take(readings, at, limit, 0, now, LOOK, readings, at)
+    if (limit.kind !== 'bucket') continue
+    // What others may still read is not written to.
+    const drained = readings === taken.readings ? Float64Array.from(readings) : (readings as Float64Array)
+    bucketLaw.take(drained, i * READING_WIDTH, limit, 0, now, LOOK, drained, i * READING_WIDTH)
+    readings = drained
   }
   return { granted: false, now, readings, bannedForMs: Math.max(0, taken.bannedForMs - passedMs), source: 'remembered' }
 }

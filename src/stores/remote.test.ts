@@ -19,6 +19,7 @@ const START = 1_700_000_000_000
 class Server implements Driver {
   readonly name = 'fake'
   readonly concurrency: number
+  immediate = false
   readonly clock: ManualClock
   readonly texts = new Map<string, string>()
   /** The questions of each trip, as they were when they were sent: key × count. */
@@ -234,6 +235,39 @@ describe('one turn', () => {
   })
 })
 
+describe('a server in this process', () => {
+  function immediate(options: RemoteOptions = {}): ReturnType<typeof serving> {
+    const all = serving(options)
+    all.server.immediate = true
+    // What the server is, is read when the store is built.
+    const store = remoteStore(all.server, remoteSettings({ clock: all.clock, ...options }, 'options', [], 'fake'))
+    made.push(store)
+    return { ...all, store }
+  }
+
+  it('answers the first few of a turn that come one by one at once, and the rest of them together', async () => {
+    const { server, store } = immediate()
+    await store.take(set, 'first', 1, 'take')
+    let turned = false
+    setImmediate(() => (turned = true))
+    for (let i = 0; i < 4; i++) await store.take(set, `alone ${i}`, 1, 'take')
+    expect(turned).toBe(false)
+    await Promise.all(Array.from({ length: 20 }, (_, i) => store.take(set, `together ${i}`, 1, 'take')))
+    expect(turned).toBe(true)
+    expect(server.trips.map(({ length }) => length)).toEqual([1, 1, 1, 1, 1, 20])
+    // Where many come, all of them gather.
+    await Promise.all(Array.from({ length: 20 }, (_, i) => store.take(set, `again ${i}`, 1, 'take')))
+    expect(server.trips.at(-1)).toHaveLength(20)
+  })
+
+  it('gathers what comes while one is on its way', async () => {
+    const { server, store } = immediate()
+    await store.take(set, 'first', 1, 'take')
+    await Promise.all(Array.from({ length: 10 }, (_, i) => store.take(set, `k${i}`, 1, 'take')))
+    expect(server.trips.map(({ length }) => length)).toEqual([1, 1, 9])
+  })
+})
+
 describe('the deadline', () => {
   it('is kept when no answer comes, and a late one is dropped without a word', async () => {
     const { server, store } = serving({ deadlineMs: 15 })
@@ -265,6 +299,18 @@ describe('the deadline', () => {
     await turn()
     expect(server.trips).toEqual([['first × 1']])
     expect([...server.texts.keys()]).toEqual([])
+  })
+
+  it('that has passed for thousands in the queue leaves the way free', async () => {
+    const { server, store } = serving({ deadlineMs: 20, batchSize: 1 })
+    const { wait, open } = gate()
+    server.gate = wait
+    const late = Array.from({ length: 9000 }, (_, i) => failure(store.take(set, `k${i}`, 1, 'take')))
+    await Promise.all(late)
+    server.gate = () => Promise.resolve()
+    open()
+    expect((await store.take(set, 'now', 1, 'take')).granted).toBe(true)
+    expect(server.trips).toEqual([['k0 × 1'], ['now × 1']])
   })
 
   it('that has passed for one of those who share a question leaves the others, and charges for them alone', async () => {

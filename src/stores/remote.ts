@@ -42,6 +42,8 @@ export interface Driver {
   readonly name: string
   /** Requests on their way at once: past it questions gather for the next. Infinity where the connection pipelines. */
   readonly concurrency: number
+  /** True where answers are there before `decide` returns, most of the time: questions that come alone then wait for nothing. */
+  readonly immediate?: boolean
   /**
    * Answers all, in order, atomically each. Rejects when nothing is known of any of them.
    * @param wanted for a driver that asks again: whether somebody still waits for the i-th answer; `count` is then brought up to date
@@ -99,7 +101,10 @@ interface Turn {
 }
 
 /** Through a connection that pipelines, so many questions leave before their turn is over, if half of all that wait are with them. */
-const PART = 16
+const PART = 32
+
+/** So many questions of a turn are asked at once where the answers are there at once; more of them gain by travelling together. */
+const AT_ONCE = 4
 
 /** Makes a store of a driver. */
 export function remoteStore(driver: Driver, settings: RemoteSettings): AsyncStore {
@@ -123,6 +128,8 @@ export class RemoteStore implements AsyncStore {
   #onTheirWay = 0
   /** Whether trips follow each other in order without waiting for one another. */
   readonly #pipelines: boolean
+  /** How many questions may still be asked alone in this turn, where answers are there at once. */
+  #atOnce: number
   /** Questions of the last trip. */
   #lastTrip = 0
   /** Monotonic ms, read once a turn. */
@@ -134,6 +141,7 @@ export class RemoteStore implements AsyncStore {
     this.name = driver.name
     this.#driver = driver
     this.#pipelines = driver.concurrency === Infinity
+    this.#atOnce = driver.immediate === true ? AT_ONCE : 0
     this.#settings = settings
     if (settings.clock !== undefined) this.clock = settings.clock
     this.deadlineMs = settings.deadlineMs
@@ -221,7 +229,7 @@ export class RemoteStore implements AsyncStore {
   ): void {
     const key = storeKey(set, identity)
     const alone = this.#isAlone()
-    if (alone) this.#turnMs = monotonicMs()
+    if (alone && this.#pipelines) this.#turnMs = monotonicMs()
     else if (!this.#inTurn) this.#begin()
     const waiter = this.#deadlines.add(resolve, reject, this.#late, this.#turnMs)
     const turn = this.#turn
@@ -250,7 +258,8 @@ export class RemoteStore implements AsyncStore {
 
   /** Who asks one by one does not wait for the end of the turn, which costs more than the rest. */
   #isAlone(): boolean {
-    return this.#lastTrip === 1 && this.#onTheirWay === 0 && this.#turn === undefined && this.#pipelines
+    if (this.#lastTrip !== 1 || this.#onTheirWay > 0 || this.#turn !== undefined) return false
+    return this.#pipelines || this.#atOnce-- > 0
   }
 
   /** How many questions are not kept for the end of the turn: so a server has something to do while more are gathered. */
@@ -268,45 +277,58 @@ export class RemoteStore implements AsyncStore {
 
   readonly #end = (): void => {
     this.#inTurn = false
+    if (this.#driver.immediate === true) this.#atOnce = AT_ONCE
     this.#due = true
     this.#send()
   }
 
   /** Sends what is due if a connection is free; until then it goes on gathering. */
   #send(): void {
-    const turn = this.#turn
-    if (turn === undefined || !this.#due || this.#onTheirWay >= this.#driver.concurrency) return
-    this.#turn = undefined
-    // Whoever has been told already that it took too long must not be charged on top.
-    const askings = turn.askings.every(isWanted) ? turn.askings : turn.askings.filter(onlyWanted)
-    if (askings.length === 0) return
-    const { batchSize } = this.#settings
-    // What gathered while all connections were busy may be more than one batch.
-    if (askings.length > batchSize) this.#later(askings.splice(batchSize))
-    this.#start(askings)
+    for (let turn = this.#turn; turn !== undefined; turn = this.#turn) {
+      if (!this.#due || this.#onTheirWay >= this.#driver.concurrency) return
+      const batch = this.#batchOf(turn)
+      // Whoever has been told already that it took too long must not be charged on top.
+      const askings = batch.every(isWanted) ? batch : batch.filter(onlyWanted)
+      if (askings.length > 0) return this.#start(askings)
+    }
   }
 
   #start(askings: readonly Asking[]): void {
     this.#onTheirWay++
     this.#lastTrip = askings.length
-    void this.#trip(askings).finally(() => {
-      this.#onTheirWay--
-      this.#send()
-    })
+    void this.#trip(askings)
   }
 
-  #later(askings: Asking[]): void {
-    this.#turn = { askings, latest: new Map(askings.map((asking) => [asking.key, asking])) }
+  /** Takes the questions of one trip. What gathered while all connections were busy may be more; the rest goes on gathering. */
+  #batchOf(turn: Turn): Asking[] {
+    const { batchSize } = this.#settings
+    if (turn.askings.length <= batchSize) {
+      this.#turn = undefined
+      return turn.askings
+    }
+    const batch = turn.askings.splice(0, batchSize)
+    for (const asking of batch) if (turn.latest.get(asking.key) === asking) turn.latest.delete(asking.key)
     if (!this.#inTurn) this.#begin()
+    return batch
   }
 
   async #trip(askings: readonly Asking[]): Promise<void> {
     try {
-      const answers = await this.#driver.decide(askings, (i) => onlyWanted(askings[i] as Asking))
+      const answers = await this.#decided(askings)
       for (let i = 0; i < askings.length; i++) this.#answer(askings[i] as Asking, answers[i])
     } catch (error) {
       const failure = this.#failure(error)
       for (const { waiters } of askings) for (const waiter of waiters) waiter.reject(failure)
+    }
+    this.#send()
+  }
+
+  /** Before anybody is answered the way is free again: who asks one by one finds it so. */
+  async #decided(askings: readonly Asking[]): Promise<readonly (Found | StoreError)[]> {
+    try {
+      return await this.#driver.decide(askings, (i) => onlyWanted(askings[i] as Asking))
+    } finally {
+      this.#onTheirWay--
     }
   }
 
@@ -370,7 +392,9 @@ function takenBy(question: Question, found: Found, i: number): Taken {
   if (!granted || after === 0 || question.mode !== 'take') {
     return { granted, now, bannedForMs, readings: found.readings, source: 'primary' }
   }
-  const readings = Float64Array.from(found.readings)
+  // Quicker than Float64Array.from, and one is made for each asker of a hot key.
+  const readings: number[] = []
+  for (let at = 0; at < found.readings.length; at++) readings.push(found.readings[at] as number)
   for (const [n, limit] of question.set.limits.entries()) {
     const at = n * READING_WIDTH + 1
     readings[at] = (readings[at] as number) - after * question.cost * (limit.kind === 'bucket' ? limit.unit : 1)

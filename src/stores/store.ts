@@ -31,6 +31,11 @@ export interface Taken {
   /** Ms for which the key is banned; 0 when it is not. A banned key is refused and not charged. */
   bannedForMs: number
   source: Source
+  /**
+   * How many whole requests more than the limits could be admitted now because of who decided. Undefined for a store that is asked as it
+   * should be: none.
+   */
+  excess?: number
 }
 
 /** One law's raw state: whole numbers, meaning given by the law. */
