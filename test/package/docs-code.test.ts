@@ -14,6 +14,8 @@ interface Block {
 }
 
 const FOLDER = '.cache/docs-code'
+/** For code with decorators of the older kind, which have a compiler setting of their own. */
+const OLDER = 'older-decorators'
 const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md').toSorted()]
 const blocks = pages.flatMap((page) => codeBlocks(page, readFileSync(page, 'utf8')))
 const typescript = blocks.filter(({ language }) => language === 'ts')
@@ -43,9 +45,15 @@ beforeAll(() => {
   const compilerOptions = { rootDir: '../..', noUnusedLocals: false, noUnusedParameters: false }
   writeFileSync(
     join(FOLDER, 'tsconfig.json'),
-    JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['.'] }),
+    JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['.'], exclude: [OLDER] }),
   )
-  errors = compile()
+  const older = { ...compilerOptions, rootDir: '../../..', experimentalDecorators: true, emitDecoratorMetadata: true }
+  mkdirSync(join(FOLDER, OLDER), { recursive: true })
+  writeFileSync(
+    join(FOLDER, OLDER, 'tsconfig.json'),
+    JSON.stringify({ extends: '../../../tsconfig.json', compilerOptions: older, include: ['.'], exclude: [] }),
+  )
+  errors = [...compile(FOLDER), ...compile(join(FOLDER, OLDER))]
 }, 120_000)
 
 it('the compiler sees the types of the built package', () => {
@@ -53,7 +61,8 @@ it('the compiler sees the types of the built package', () => {
 })
 
 it.each(pages)('%s compiles', (page) => {
-  expect(errors.filter((line) => line.startsWith(`${FOLDER}/${page}/`))).toEqual([])
+  const places = [`${FOLDER}/${page}/`, `${FOLDER}/${OLDER}/${page}/`]
+  expect(errors.filter((line) => places.some((place) => line.startsWith(place)))).toEqual([])
 })
 
 it('the README and every page about use have code', () => {
@@ -79,13 +88,14 @@ function codeBlocks(page: string, text: string): Block[] {
   }))
 }
 
-function fileOf({ page, line }: Block): string {
-  return join(FOLDER, page, `line-${line}.ts`)
+function fileOf({ page, line, code }: Block): string {
+  const folder = /from '@nestjs\/|"experimentalDecorators"/.test(code) ? join(FOLDER, OLDER) : FOLDER
+  return join(folder, page, `line-${line}.ts`)
 }
 
-function compile(): string[] {
+function compile(folder: string): string[] {
   try {
-    execFileSync('node_modules/.bin/tsc', ['-p', FOLDER, '--pretty', 'false'], { encoding: 'utf8' })
+    execFileSync('node_modules/.bin/tsc', ['-p', folder, '--pretty', 'false'], { encoding: 'utf8' })
     return []
   } catch (error) {
     const { stdout } = error as { stdout: string }

@@ -21,14 +21,26 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   testing: ['core', 'algorithms', 'stores', 'limiter', 'http', 'adapters', 'config', 'index.ts'],
 }
 
-/** The one file of the limiter that knows a store by name: it builds the default one. */
-const DEFAULT_STORE = { file: 'src/limiter/create-limiter.ts', store: 'src/stores/memory/memory-store.ts' }
+/** Files that know a store by name: what is there when no other is named, and when no other is left. */
+const BY_NAME: Readonly<Record<string, readonly string[]>> = {
+  'src/limiter/create-limiter.ts': ['src/stores/memory/memory-store.ts', 'src/stores/failover/multi-store.ts'],
+  'src/stores/failover/multi-store.ts': ['src/stores/memory/memory-store.ts'],
+}
 
 /** Files outside stores/ and cli/ that may use Node's own modules. The rest runs on every JavaScript runtime. */
-const NODE_ALLOWED: readonly string[] = ['src/http/address-list-file.ts']
+const NODE_ALLOWED: readonly string[] = ['src/config/settings-file.ts', 'src/http/background-file.ts']
 
-/** Files of one store that another may use. */
-const STORE_COMMONS = ['src/stores/store.ts', 'src/stores/batch.ts']
+/**
+ * Folders of frameworks that want their own classes: the optional peers they import when they run. Nothing outside such a folder imports
+ * from it, so that every other entry runs without those packages.
+ */
+const PEERS_AT_RUN_TIME: Readonly<Record<string, readonly string[]>> = {
+  'src/stores/redis/': ['ioredis', 'redis'],
+  'src/adapters/nest/': ['@nestjs/common', '@nestjs/core'],
+}
+
+/** Files outside that import from such a folder nevertheless: what they import loads its packages when a store connects, not before. */
+const LOADED_LATE: readonly string[] = ['src/config/check-values.ts', 'src/config/open-stores.ts']
 
 const files = sourceFiles()
 
@@ -78,7 +90,7 @@ describe('the floors', () => {
   it('import only downwards', () => {
     const wrong = eachImport((file, { target }) => {
       if (target === undefined || folderOf(file) === '') return false
-      if (file.path === DEFAULT_STORE.file && target === DEFAULT_STORE.store) return false
+      if (BY_NAME[file.path]?.includes(target) === true) return false
       const inside = target.replace(/^src\//, '')
       const allowed = [folderOf(file), ...(FLOORS[folderOf(file)] ?? [])]
       return !allowed.some((place) => inside === place || inside.startsWith(`${place}/`))
@@ -94,7 +106,9 @@ describe('the floors', () => {
     const wrong = eachImport((file, { target }) => {
       const own = /^src\/stores\/([^/]+)\//.exec(file.path)?.[1]
       if (own === undefined || !target?.startsWith('src/stores/')) return false
-      return !target.startsWith(`src/stores/${own}/`) && !STORE_COMMONS.includes(target)
+      // What lies beside the folders is for all of them.
+      const isCommon = !target.slice('src/stores/'.length).includes('/')
+      return !isCommon && !target.startsWith(`src/stores/${own}/`) && BY_NAME[file.path]?.includes(target) !== true
     })
     expect(wrong).toEqual([])
   })
@@ -126,12 +140,26 @@ describe('the floors', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, Record<string, string> | undefined>
     const dependencies = Object.keys(manifest['dependencies'] ?? {})
     const peers = Object.keys(manifest['peerDependencies'] ?? {})
-    const wrong = eachImport((_, { specifier, typeOnly }) => {
+    const wrong = eachImport(({ path }, { specifier, typeOnly }) => {
       if (specifier.startsWith('.') || isBuiltin(specifier)) return false
       const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
-      return !dependencies.includes(name) && !(typeOnly && peers.includes(name))
+      const [, atRunTime = []] = Object.entries(PEERS_AT_RUN_TIME).find(([folder]) => path.startsWith(folder)) ?? []
+      return !dependencies.includes(name) && !(peers.includes(name) && (typeOnly || atRunTime.includes(name)))
     })
     expect(wrong).toEqual([])
+  })
+
+  it('keep packages that an entry needs to run away from the other entries', () => {
+    for (const [folder, names] of Object.entries(PEERS_AT_RUN_TIME)) {
+      const outside = eachImport(
+        ({ path }, { target, typeOnly }) =>
+          target?.startsWith(folder) === true && !typeOnly && !path.startsWith(folder) && !LOADED_LATE.includes(path),
+      )
+      expect(outside).toEqual([])
+      const used = files.filter(({ path }) => path.startsWith(folder)).flatMap(({ imports }) => imports)
+      const unused = names.filter((name) => !used.some(({ specifier, typeOnly }) => specifier === name && !typeOnly))
+      expect(unused, 'packages that need no place in PEERS_AT_RUN_TIME').toEqual([])
+    }
   })
 
   it('are what the linter forbids', () => {

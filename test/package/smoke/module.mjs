@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import express from 'express'
 import { ALGORITHMS, ConfigError, createLimiter, manualClock, memoryStore } from 'smart-ratelimit'
+import { fromSettings } from 'smart-ratelimit/config'
 import { rateLimit } from 'smart-ratelimit/express'
 import * as testing from 'smart-ratelimit/testing'
 
@@ -25,6 +26,14 @@ for (const algorithm of ALGORITHMS) {
 
 assert.throws(() => createLimiter({ rate: 'often' }), ConfigError)
 assert.notEqual(Object.keys(testing).length, 0)
+
+// Without settings, and without any driver, counters are in memory; a driver that is missing is told when it is first needed.
+const { store, policy } = await fromSettings({ env: { RATELIMIT_ON_STORE_ERROR: 'deny' } })
+assert.equal(store.name, 'memory')
+assert.throws(() => policy('login'), ConfigError)
+const redis = await fromSettings({ env: { RATELIMIT_REDIS_HOST: '127.0.0.1', RATELIMIT_DEADLINE_MS: '5000' } })
+await assert.rejects(redis.store.ping(), /npm install ioredis/)
+await redis.close()
 
 const app = express()
 app.get('/login', rateLimit({ key: 'ip', rate: '2/h' }), (_request, response) => response.send('welcome'))
