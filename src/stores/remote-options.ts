@@ -74,7 +74,8 @@ export function remoteSettings(options: RemoteOptions, option: string, own: read
     throw new ConfigError(`${option}.keyPrefix`, `at most ${LONGEST_PREFIX} printable ASCII characters without blanks`, keyPrefix)
   if (typeof name !== 'string' || !/^[\x20-\x7e]{1,64}$/.test(name))
     throw new ConfigError(`${option}.name`, '1 to 64 printable ASCII characters', name)
-  if (clock !== undefined && typeof clock?.now !== 'function') throw new ConfigError(`${option}.clock`, 'a clock { now() }', clock)
+  if (clock !== undefined && typeof clock?.now !== 'function')
+    throw new ConfigError(`${option}.clock`, 'a clock { now() }', clock)
   return {
     deadlineMs: whole('deadlineMs', 1, 600_000),
     batchSize: whole('batchSize', 1, 1000),

@@ -8,10 +8,11 @@ import { referenceStore } from '../testing/reference-store.ts'
 import { storeConformance } from '../testing/store-conformance.ts'
 import { Counter } from './counter.ts'
 import { type RemoteOptions, remoteSettings } from './remote-options.ts'
-import { type Driver, type Found, type Question, remoteStore } from './remote.ts'
+import { type Driver, type Found, type Question, type RemoteStore, remoteStore } from './remote.ts'
 import { banRecord } from './record.ts'
 import { storeKey } from './store-key.ts'
 import { type AsyncStore, type Mode, READING_WIDTH, type Taken } from './store.ts'
+import type { Change, Updated } from './update.ts'
 
 const START = 1_700_000_000_000
 
@@ -53,6 +54,15 @@ class Server implements Driver {
 
   async ban(set: LimitSet, key: string, terms: Parameters<typeof banRecord>[1]): Promise<number> {
     return this.#on(key, (counter) => counter.change(set, (record, now) => banRecord(record, terms, now)))
+  }
+
+  async update(set: LimitSet, key: string, change: Change): Promise<Updated> {
+    await this.gate()
+    const now = this.clock.now()
+    return this.#on(key, (counter) => {
+      const outcome = counter.change(set, change) ? 'changed' : 'unchanged'
+      return { outcome, states: counter.record(set).states, now }
+    })
   }
 
   async unban(set: LimitSet, key: string): Promise<void> {
@@ -428,5 +438,31 @@ describe('closing', () => {
       expect((await failure(late)).message).toBe('store fake: is closed')
     await turn()
     expect(server.trips).toHaveLength(trips)
+  })
+})
+
+describe('a change by a function', () => {
+  it('settles within the deadline, also when the server never answers', async () => {
+    const server = new Server(manualClock(START))
+    const store = remoteStore(server, remoteSettings({ deadlineMs: 20 }, 'test', [], 'fake')) as RemoteStore
+    server.gate = () => new Promise(() => {})
+    const set = buildLimitSet('update', '5/m', {})
+    await expect(store.update(set, 'k', () => true)).rejects.toMatchObject({ code: 'ERR_RATELIMIT_STORE_TIMEOUT' })
+    await store.close()
+  })
+
+  it('tells what the counter holds, and forgets a remembered refusal', async () => {
+    const clock = manualClock(START)
+    const store = remoteStore(new Server(clock), remoteSettings({ clock }, 'test', [], 'fake')) as RemoteStore
+    const set = buildLimitSet('update', '1/m', { algorithm: 'fixed_window' })
+    await store.take(set, 'k', 1, 'take')
+    expect((await store.take(set, 'k', 1, 'take')).granted).toBe(false)
+    const updated = await store.update(set, 'k', (record) => {
+      record.states[0]?.splice(0)
+      return true
+    })
+    expect(updated).toMatchObject({ outcome: 'changed', states: [[]] })
+    expect((await store.take(set, 'k', 1, 'take')).granted).toBe(true)
+    await store.close()
   })
 })

@@ -13,6 +13,7 @@ import { RefusalMemory } from './refusal-memory.ts'
 import type { RemoteSettings } from './remote-options.ts'
 import { storeKey } from './store-key.ts'
 import { type AsyncStore, type Mode, READING_WIDTH, type State, type Taken } from './store.ts'
+import type { Change, Entry, UpdatableStore, Updated } from './update.ts'
 
 /** One question to a server. Several askers share it when they ask the same of the same counter, one right after the other. */
 export interface Question {
@@ -53,6 +54,8 @@ export interface Driver {
   /** Bans and tells for how many ms from now. */
   ban(set: LimitSet, key: string, terms: BanTerms): Promise<number>
   unban(set: LimitSet, key: string): Promise<void>
+  /** See {@link UpdatableStore}. */
+  update(set: LimitSet, key: string, change: Change, entry: Entry | undefined): Promise<Updated>
   /** The counter's record as text (see record.ts; undefined: there is none) and the server's time. */
   read(set: LimitSet, key: string): Promise<{ readonly text: string | undefined; readonly now: number }>
   ping(): Promise<void>
@@ -112,7 +115,7 @@ export function remoteStore(driver: Driver, settings: RemoteSettings): AsyncStor
 }
 
 /** See {@link remoteStore}. A class for stores that can do more. */
-export class RemoteStore implements AsyncStore {
+export class RemoteStore implements AsyncStore, UpdatableStore {
   readonly name: string
   readonly sync = false
   readonly clock?: Clock
@@ -202,6 +205,10 @@ export class RemoteStore implements AsyncStore {
     this.#deadlines.close(this.#closedError())
     this.#refusals?.clear()
     await this.#driver.close()
+  }
+
+  update(set: LimitSet, identity: string, change: Change, entry?: Entry): Promise<Updated> {
+    return this.#run(set, identity, (key) => this.#driver.update(set, key, change, entry))
   }
 
   /** One call that is not a decision: it waits for nobody and shares no trip. */

@@ -2,12 +2,10 @@
 // the server for all decisions of an event-loop turn. Next: driver.ts, how the server is asked; set-up.ts and clean-up.ts for the table.
 
 import { ConfigError } from '../../core/errors.ts'
-import type { LimitSet } from '../../core/limit-set.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, type RemoteSettings, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
-import { storeKey } from '../store-key.ts'
-import type { Change, Entry, UpdatableStore, Updated } from '../update.ts'
+import type { UpdatableStore } from '../update.ts'
 import { cleanUp } from './clean-up.ts'
 import { type MysqlPool, connectionsOf } from './clients.ts'
 import { type MysqlConnection, connectionSettings, isConnection } from './connection-options.ts'
@@ -68,21 +66,14 @@ export function mysqlStore(source: MysqlPool | MysqlConnection, options: MysqlSt
 /** A text may be a URL with a password. */
 const HIDDEN = Symbol('a text')
 
-class MysqlStore extends RemoteStore implements TableStore, UpdatableStore {
-  readonly #driver: MysqlDriver
+class MysqlStore extends RemoteStore implements TableStore {
   readonly #server: Server
   readonly #remote: RemoteSettings
 
   constructor(server: Server, settings: RemoteSettings, concurrency: number) {
-    const driver = new MysqlDriver(server, settings, concurrency)
-    super(driver, settings)
-    this.#driver = driver
+    super(new MysqlDriver(server, settings, concurrency), settings)
     this.#server = server
     this.#remote = settings
-  }
-
-  update(set: LimitSet, identity: string, change: Change, entry?: Entry): Promise<Updated> {
-    return this.#driver.update(set, storeKey(set, identity), change, entry)
   }
 
   setup(): Promise<void> {

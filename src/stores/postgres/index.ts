@@ -5,9 +5,7 @@ import { ConfigError } from '../../core/errors.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
-import { storeKey } from '../store-key.ts'
-import type { LimitSet } from '../../core/limit-set.ts'
-import type { Change, Entry, UpdatableStore, Updated } from '../update.ts'
+import type { UpdatableStore } from '../update.ts'
 import { Calls } from './calls.ts'
 import { type PgPool, type PostgresClient, type PostgresJsSql, clientOf } from './clients.ts'
 import { type PostgresConnection, connectionSettings, isConnection } from './connection-options.ts'
@@ -84,18 +82,15 @@ export function postgresStore(
   return new PostgresStore(client, new Statements(table), settings, unlogged)
 }
 
-class PostgresStore extends RemoteStore implements TableStore, UpdatableStore {
+class PostgresStore extends RemoteStore implements TableStore {
   readonly #calls: Calls
   readonly #statements: Statements
   readonly #settings: DriverSettings
   readonly #unlogged: boolean | undefined
-  readonly #driver: PostgresDriver
 
   constructor(client: PostgresClient, statements: Statements, settings: DriverSettings, unlogged: boolean | undefined) {
     const calls = new Calls(client, settings.name, statements.name, settings.deadlineMs, settings.concurrency)
-    const driver = new PostgresDriver(calls, statements, settings)
-    super(driver, settings)
-    this.#driver = driver
+    super(new PostgresDriver(calls, statements, settings), settings)
     this.#calls = calls
     this.#statements = statements
     this.#settings = settings
@@ -108,10 +103,6 @@ class PostgresStore extends RemoteStore implements TableStore, UpdatableStore {
 
   setupSql(): string {
     return `BEGIN;\n${this.#statements.setup(this.#unlogged)}COMMIT;\n`
-  }
-
-  update(set: LimitSet, identity: string, change: Change, entry?: Entry): Promise<Updated> {
-    return this.#driver.update(set, storeKey(set, identity), change, entry)
   }
 
   async cleanup(options: CleanupOptions = {}): Promise<CleanupReport> {

@@ -2,12 +2,10 @@
 // processes on one machine; what was counted survives restarts and kill -9. docs/stores/sqlite.md is for users. Next: driver.ts.
 
 import { ConfigError } from '../../core/errors.ts'
-import type { LimitSet } from '../../core/limit-set.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, type RemoteSettings, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
-import { storeKey } from '../store-key.ts'
-import type { Change, Entry, UpdatableStore, Updated } from '../update.ts'
+import type { UpdatableStore } from '../update.ts'
 import { Connection } from './connection.ts'
 import { SqliteDriver } from './driver.ts'
 import { setupSql } from './set-up.ts'
@@ -58,21 +56,14 @@ export function sqliteStore(source: SqliteSource = DEFAULT_FILE, options: Sqlite
   return new SqliteStore(connection, new Sweeper(connection, settings, sweepIntervalMs), settings)
 }
 
-class SqliteStore extends RemoteStore implements TableStore, UpdatableStore {
+class SqliteStore extends RemoteStore implements TableStore {
   readonly #connection: Connection
   readonly #sweeper: Sweeper
-  readonly #driver: SqliteDriver
 
   constructor(connection: Connection, sweeper: Sweeper, settings: RemoteSettings) {
-    const driver = new SqliteDriver(connection, sweeper, settings)
-    super(driver, settings)
+    super(new SqliteDriver(connection, sweeper, settings), settings)
     this.#connection = connection
     this.#sweeper = sweeper
-    this.#driver = driver
-  }
-
-  update(set: LimitSet, identity: string, change: Change, entry?: Entry): Promise<Updated> {
-    return this.#driver.update(set, storeKey(set, identity), change, entry)
   }
 
   setup(): Promise<void> {
