@@ -8,7 +8,11 @@ import { density } from './density.ts'
 import { expressRace } from './express.ts'
 import { laws } from './laws.ts'
 import { memory } from './memory.ts'
+import { mysqlRace } from './mysql.ts'
+import { postgresRace } from './postgres.ts'
+import { redisRace } from './redis.ts'
 import { replayRace } from './replay.ts'
+import { sqliteRace } from './sqlite.ts'
 
 const RACES: Readonly<Record<string, () => string | Promise<string>>> = {
   laws,
@@ -16,6 +20,10 @@ const RACES: Readonly<Record<string, () => string | Promise<string>>> = {
   density,
   express: expressRace,
   replay: replayRace,
+  mysql: mysqlRace,
+  postgres: postgresRace,
+  sqlite: sqliteRace,
+  redis: redisRace,
 }
 
 function versions(): string {

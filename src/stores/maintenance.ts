@@ -3,6 +3,7 @@
 
 import { ConfigError } from '../core/errors.ts'
 import { escaped } from './store-key.ts'
+import type { ListingStore } from './listing.ts'
 import type { AsyncStore } from './store.ts'
 
 /** What a clean-up removes, and how. */
@@ -28,7 +29,7 @@ export interface CleanupReport {
 }
 
 /** A store that keeps its counters in a table. */
-export interface TableStore extends AsyncStore {
+export interface TableStore extends AsyncStore, ListingStore {
   /** Makes the table, or brings an older one up to date. Safe to repeat, and to run from several processes at once. */
   setup(): Promise<void>
   /** What {@link setup} runs, for people who run it themselves. */

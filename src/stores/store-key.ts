@@ -24,6 +24,23 @@ export function storeKey(set: LimitSet, identity: string): string {
   return key.length > LONGEST_KEY ? `#${base64url(sha256(utf8ToBytes(key)))}` : key
 }
 
+/** The identity that a name of {@link storeKey} was made of; undefined for another set's, and for a name that is a digest. */
+export function identityOf(set: LimitSet, key: string): string | undefined {
+  const scope = storeKey(set, '')
+  return key.startsWith(scope) ? unescaped(key.slice(scope.length)) : undefined
+}
+
+/** Whether a name in a store, without the store's prefix, is a counter's: stores keep a few other things beside them. */
+export function isCounterKey(name: string): boolean {
+  return /^(?:#[\w-]{43}|[^\s#{}*|]+\|[^\s#{}*]+)$/.test(name)
+}
+
+function unescaped(text: string): string {
+  return text.replace(/%(?:u([\da-f]{4})|([\da-f]{2}))/g, (_, wide: string | undefined, narrow: string) =>
+    String.fromCharCode(Number.parseInt(wide ?? narrow, 16)),
+  )
+}
+
 /** A text in which only what stands for itself is left as it is: others become `%41` or, beyond one byte, `%u0416`. */
 export function escaped(text: string): string {
   return text.replace(SPECIAL, escape)

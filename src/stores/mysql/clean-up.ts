@@ -47,7 +47,8 @@ export function cleanUp(server: Server, remote: RemoteSettings, settings: Cleanu
   })
 }
 
-function like(pattern: readonly string[], prefix: string): string {
+/** The names that a pattern is about. */
+export function like(pattern: readonly string[], prefix: string): string {
   return `\`key\` LIKE ${literal(likePattern(pattern, prefix))} ESCAPE ${literal('\\')}`
 }
 

@@ -2,6 +2,7 @@
 // the server for all decisions of an event-loop turn. Next: driver.ts, how the server is asked; set-up.ts and clean-up.ts for the table.
 
 import { ConfigError } from '../../core/errors.ts'
+import { type CounterPage, PAGE_SIZE } from '../listing.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, type RemoteSettings, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
@@ -9,6 +10,7 @@ import type { UpdatableStore } from '../update.ts'
 import { cleanUp } from './clean-up.ts'
 import { type MysqlPool, connectionsOf } from './clients.ts'
 import { type MysqlConnection, connectionSettings, isConnection } from './connection-options.ts'
+import { counters } from './counters.ts'
 import { MysqlDriver } from './driver.ts'
 import { ownPool } from './own-pool.ts'
 import { Server } from './server.ts'
@@ -17,6 +19,7 @@ import { Statements } from './statements.ts'
 
 export type { MysqlCallbackPool, MysqlPool, MysqlPromisePool, MysqlQuery } from './clients.ts'
 export type { MysqlConnection } from './connection-options.ts'
+export type { CounterPage, ListingStore, StoredCounter } from '../listing.ts'
 export type { CleanupOptions, CleanupReport, TableStore } from '../maintenance.ts'
 export type { CounterRecord } from '../record.ts'
 export type { RemoteOptions } from '../remote-options.ts'
@@ -86,5 +89,9 @@ class MysqlStore extends RemoteStore implements TableStore {
 
   async cleanup(options: CleanupOptions = {}): Promise<CleanupReport> {
     return cleanUp(this.#server, this.#remote, cleanupSettings(options))
+  }
+
+  counters(pageSize = PAGE_SIZE): AsyncIterable<CounterPage> {
+    return counters(this.#server, this.#remote, pageSize)
   }
 }

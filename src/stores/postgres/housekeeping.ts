@@ -10,9 +10,9 @@ import { type Statements, FUNCTIONS_DIGEST, VERSION } from './statements.ts'
 const SWEEP_ROWS = 1000
 const OLDEST_SERVER = 12
 /** Above every character of a key. */
-const ABOVE = '\x7f'
+export const ABOVE = '\x7f'
 /** Below every key, and above the row that tells the version. */
-const BELOW = ' ~'
+export const BELOW = ' ~'
 
 /** @throws StoreError where the server is too old, a newer release has made the table, or a right is missing */
 export async function setUp(calls: Calls, statements: Statements, store: string, unlogged: boolean | undefined): Promise<void> {

@@ -2,6 +2,7 @@
 // server for all decisions of an event-loop turn. Next: driver.ts.
 
 import { ConfigError } from '../../core/errors.ts'
+import { type CounterPage, PAGE_SIZE } from '../listing.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
@@ -9,6 +10,7 @@ import type { UpdatableStore } from '../update.ts'
 import { Calls } from './calls.ts'
 import { type PgPool, type PostgresClient, type PostgresJsSql, clientOf } from './clients.ts'
 import { type PostgresConnection, connectionSettings, isConnection } from './connection-options.ts'
+import { counters } from './counters.ts'
 import { type DriverSettings, PostgresDriver } from './driver.ts'
 import { cleanUp, setUp } from './housekeeping.ts'
 import { ownClient } from './own-pool.ts'
@@ -16,6 +18,7 @@ import { LONGEST_TABLE, Statements } from './statements.ts'
 
 export type { PgPool, PgQuery, PostgresJsQuery, PostgresJsSql } from './clients.ts'
 export type { PostgresConnection } from './connection-options.ts'
+export type { CounterPage, ListingStore, StoredCounter } from '../listing.ts'
 export type { CleanupOptions, CleanupReport, TableStore } from '../maintenance.ts'
 export type { CounterRecord } from '../record.ts'
 export type { RemoteOptions } from '../remote-options.ts'
@@ -107,5 +110,9 @@ class PostgresStore extends RemoteStore implements TableStore {
 
   async cleanup(options: CleanupOptions = {}): Promise<CleanupReport> {
     return cleanUp(this.#calls, this.#statements, this.#settings, cleanupSettings(options))
+  }
+
+  counters(pageSize = PAGE_SIZE): AsyncIterable<CounterPage> {
+    return counters(this.#calls, this.#statements, this.#settings, pageSize)
   }
 }

@@ -40,6 +40,8 @@ export class Statements {
   readonly held: Statement
   readonly ready: Statement
   readonly cleanup: Statement
+  /** A page of rows with their states, by key. */
+  readonly counters: Statement
   readonly installed: Statement
   readonly #table: string
   readonly #take: string
@@ -68,6 +70,10 @@ export class Statements {
       ['{}'],
     )
     this.cleanup = named(cleanupText.replaceAll('{{table}}', this.#table), ['', '', '0', '', '0', '0', 'false'])
+    this.counters = named(
+      `SELECT key, updated_at::text, expires_at::text, state::text, ${clock} FROM ${this.#table} WHERE key > $1::text AND key < $2::text ORDER BY key LIMIT $3::text::int`,
+      ['', '', '0'],
+    )
     this.installed = named(INSTALLED, ['', ''])
   }
 

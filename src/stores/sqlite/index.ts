@@ -2,11 +2,13 @@
 // processes on one machine; what was counted survives restarts and kill -9. docs/stores/sqlite.md is for users. Next: driver.ts.
 
 import { ConfigError } from '../../core/errors.ts'
+import { type CounterPage, PAGE_SIZE } from '../listing.ts'
 import { type CleanupOptions, type CleanupReport, type TableStore, cleanupSettings } from '../maintenance.ts'
 import { type RemoteOptions, type RemoteSettings, remoteSettings } from '../remote-options.ts'
 import { RemoteStore } from '../remote.ts'
 import type { UpdatableStore } from '../update.ts'
 import { Connection } from './connection.ts'
+import { counters } from './counters.ts'
 import { SqliteDriver } from './driver.ts'
 import { setupSql } from './set-up.ts'
 import { DEFAULT_FILE, type SqliteSource, placeOf } from './source.ts'
@@ -14,6 +16,7 @@ import { Sweeper } from './sweeper.ts'
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './database.ts'
 export type { SqliteSource } from './source.ts'
+export type { CounterPage, ListingStore, StoredCounter } from '../listing.ts'
 export type { CleanupOptions, CleanupReport, TableStore } from '../maintenance.ts'
 export type { RemoteOptions } from '../remote-options.ts'
 export type { CounterRecord } from '../record.ts'
@@ -59,11 +62,13 @@ export function sqliteStore(source: SqliteSource = DEFAULT_FILE, options: Sqlite
 class SqliteStore extends RemoteStore implements TableStore {
   readonly #connection: Connection
   readonly #sweeper: Sweeper
+  readonly #settings: RemoteSettings
 
   constructor(connection: Connection, sweeper: Sweeper, settings: RemoteSettings) {
     super(new SqliteDriver(connection, sweeper, settings), settings)
     this.#connection = connection
     this.#sweeper = sweeper
+    this.#settings = settings
   }
 
   setup(): Promise<void> {
@@ -76,5 +81,9 @@ class SqliteStore extends RemoteStore implements TableStore {
 
   async cleanup(options: CleanupOptions = {}): Promise<CleanupReport> {
     return this.#sweeper.cleanUp(cleanupSettings(options))
+  }
+
+  counters(pageSize = PAGE_SIZE): AsyncIterable<CounterPage> {
+    return counters(this.#connection, this.#settings, pageSize)
   }
 }

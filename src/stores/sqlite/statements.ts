@@ -23,6 +23,7 @@ export class Statements {
   readonly #put: SqliteStatement
   readonly #drop: SqliteStatement
   readonly #page: SqliteStatement
+  readonly #counters: SqliteStatement
   readonly #dropIf: SqliteStatement
 
   constructor(database: SqliteDatabase, table: string) {
@@ -36,6 +37,9 @@ export class Statements {
     this.#drop = prepare(`DELETE FROM ${name} WHERE key = ?`)
     this.#page = prepare(
       `SELECT rowid AS number, key, expires_at, updated_at FROM ${name} WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+    )
+    this.#counters = prepare(
+      `SELECT rowid AS number, key, expires_at, updated_at, state FROM ${name} WHERE rowid > ? ORDER BY rowid LIMIT ?`,
     )
     this.#dropIf = prepare(`DELETE FROM ${name} WHERE key = ? AND (expires_at <= ? OR updated_at <= ?) RETURNING key`)
   }
@@ -61,12 +65,12 @@ export class Statements {
 
   /** Rows in the order in which they came, the version's among them. */
   page(after: number, most: number): readonly Row[] {
-    return this.#page.all(after, most).map((row) => ({
-      number: Number(columnOf(row, 'number', 0)),
-      key: String(columnOf(row, 'key', 1)),
-      expiresAt: Number(columnOf(row, 'expires_at', 2)),
-      updatedAt: Number(columnOf(row, 'updated_at', 3)),
-    }))
+    return this.#page.all(after, most).map(rowOf)
+  }
+
+  /** The same with their states. */
+  counters(after: number, most: number): readonly (Row & { readonly state: string })[] {
+    return this.#counters.all(after, most).map((row) => ({ ...rowOf(row), state: String(columnOf(row, 'state', 4)) }))
   }
 
   /** Deletes a row that has expired by an instant or not changed since another; tells whether it did. */
@@ -81,4 +85,13 @@ export interface Row {
   readonly key: string
   readonly expiresAt: number
   readonly updatedAt: number
+}
+
+function rowOf(row: unknown): Row {
+  return {
+    number: Number(columnOf(row, 'number', 0)),
+    key: String(columnOf(row, 'key', 1)),
+    expiresAt: Number(columnOf(row, 'expires_at', 2)),
+    updatedAt: Number(columnOf(row, 'updated_at', 3)),
+  }
 }

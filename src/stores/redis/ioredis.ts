@@ -1,0 +1,164 @@
+// ioredis as a connection: Redis, alone or by Sentinel, and Cluster. Promise: what was sent is not sent again by the client, and no
+// queue of the client's holds a decision. A client of the app's that would do so is left to the app; the store opens one like it.
+// Next: readiness.ts, which waits for a client; driver.ts, which asks.
+
+import type { RedisConnection, RedisNode } from './connection.ts'
+import { Readiness, type Watched } from './readiness.ts'
+
+/** What is needed of an ioredis client. */
+export interface IoredisClient extends Watched {
+  /** `wait`, `connecting`, `connect`, `ready`, `close`, `reconnecting`, `end`. */
+  readonly status: string
+  readonly options: object
+  call(command: string, args: string[]): Promise<unknown>
+  connect(): Promise<unknown>
+  disconnect(reconnect?: boolean): void
+  duplicate?(options?: object): unknown
+}
+
+/** What is needed of an ioredis Cluster. */
+export interface IoredisCluster extends IoredisClient {
+  readonly isCluster: boolean
+  nodes(role?: 'master'): IoredisClient[]
+  duplicate(nodes?: never[], options?: object): unknown
+}
+
+/** What the options of a client may say that matters here. */
+interface Options {
+  readonly autoResendUnfulfilledCommands?: boolean
+  readonly keyPrefix?: string
+  readonly retryDelayOnFailover?: number
+  readonly redisOptions?: Options
+  readonly host?: string
+  readonly port?: number
+}
+
+/** Settings with which a client neither keeps nor repeats a command. */
+export const STRICT = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  enableAutoPipelining: false,
+  lazyConnect: true,
+  stringNumbers: false,
+} as const
+
+/** The same for a cluster. Its queue only keeps what a server redirects to one that is just being connected to: all else waits before. */
+export const STRICT_CLUSTER = {
+  enableOfflineQueue: true,
+  enableAutoPipelining: false,
+  lazyConnect: true,
+  // 0: a command is not repeated when its node's connection ends.
+  retryDelayOnFailover: 0,
+  redisOptions: { autoResendUnfulfilledCommands: false, stringNumbers: false },
+} as const
+
+/** Whether this is a client of ioredis. */
+export function isIoredis(source: object): source is IoredisClient {
+  const { status, call, disconnect } = source as Partial<IoredisClient>
+  return typeof status === 'string' && typeof call === 'function' && typeof disconnect === 'function'
+}
+
+/** A connection by a client of the app's. */
+export function ioredisConnection(client: IoredisClient): RedisConnection {
+  const own = strictLike(client)
+  if (own === undefined) return connection(client, false)
+  const made = ownIoredisConnection(own)
+  // An app that ends its client does not know of the other one, which would keep the process alive.
+  const end = (): void => own.disconnect()
+  client.on('end', end)
+  if (client.status !== 'wait') own.connect().catch(() => {})
+  return {
+    ...made,
+    close() {
+      client.off('end', end)
+      return made.close()
+    },
+  }
+}
+
+/** A client like this one that repeats nothing; undefined if this one is such a client, or makes no others. */
+function strictLike(client: IoredisClient): IoredisClient | undefined {
+  if (!repeats(client) || client.duplicate === undefined) return undefined
+  return (isCluster(client) ? client.duplicate([], STRICT_CLUSTER) : client.duplicate(STRICT)) as IoredisClient
+}
+
+/** A connection by a client that the store has made. */
+export function ownIoredisConnection(client: IoredisClient): RedisConnection {
+  return connection(client, true)
+}
+
+function isCluster(client: IoredisClient): client is IoredisCluster {
+  return (client as Partial<IoredisCluster>).isCluster === true
+}
+
+/** Whether the client sends a command again whose answer was lost: both kinds do unless told otherwise. */
+function repeats(client: IoredisClient): boolean {
+  const options = client.options as Options
+  if (isCluster(client)) return (options.retryDelayOnFailover ?? 100) > 0
+  return options.autoResendUnfulfilledCommands !== false
+}
+
+function connection(client: IoredisClient, own: boolean): RedisConnection {
+  const readiness = readinessOf(client, own)
+  const options = client.options as Options
+  return {
+    ready: (patienceMs) => readiness.ready(patienceMs),
+    send: (name, args) => client.call(name, args),
+    ...(isCluster(client) && clusterParts(client)),
+    keyPrefix: options.keyPrefix ?? options.redisOptions?.keyPrefix ?? '',
+    renew() {
+      if (!own || client.status !== 'ready') return
+      readiness.renew()
+      client.disconnect(true)
+    },
+    close() {
+      readiness.stop()
+      if (own) client.disconnect()
+    },
+  }
+}
+
+function readinessOf(client: IoredisClient, own: boolean): Readiness {
+  return new Readiness(client, own, () => {
+    const { status } = client
+    if (status === 'wait') client.connect().catch(() => {})
+    if (status === 'ready') return 'ready'
+    return status === 'end' ? 'ended' : 'waiting'
+  })
+}
+
+function clusterParts(cluster: IoredisCluster): Pick<Required<RedisConnection>, 'nodeOf' | 'nodes'> {
+  const known = new WeakMap<IoredisClient, RedisNode>()
+  const nodeOf = (client: IoredisClient): RedisNode => {
+    let node = known.get(client)
+    if (node === undefined) {
+      const readiness = readinessOf(client, false)
+      known.set(
+        client,
+        (node = { ready: (patienceMs) => readiness.ready(patienceMs), send: (name, args) => client.call(name, args) }),
+      )
+    }
+    return node
+  }
+  /** Address → client, of the list of nodes it was made of. */
+  let addresses = new Map<string, IoredisClient>()
+  const clientAt = (address: string): IoredisClient | undefined => {
+    const found = addresses.get(address)
+    if (found !== undefined && found.status !== 'end') return found
+    addresses = new Map(cluster.nodes('master').map((client) => [addressOf(client), client]))
+    return addresses.get(address)
+  }
+  return {
+    nodeOf(slot) {
+      const address = (cluster as unknown as { slots?: readonly (readonly string[])[] }).slots?.[slot]?.[0]
+      const client = address === undefined ? undefined : clientAt(address)
+      return client === undefined ? undefined : nodeOf(client)
+    },
+    nodes: () => cluster.nodes('master').map(nodeOf),
+  }
+}
+
+function addressOf(client: IoredisClient): string {
+  const { host = '', port = 0 } = client.options as Options
+  return `${host}:${port}`
+}
