@@ -7,6 +7,9 @@ import type { RequestRateLimit } from '../http/request-rate-limit.ts'
 import { lookAtExpress, lookAtFastify } from './proxy-trust.ts'
 import type { ResponseHeaders } from './response-quota.ts'
 
+/** What warnings say of the app whose requests come in a context. */
+const UNDERNEATH = ' of the app underneath'
+
 /** What is read of a request, be it of the fetch standard, of node:http or of a framework on it. */
 export interface ContextRequest {
   readonly headers?: unknown
@@ -167,6 +170,6 @@ function lookAtSettings(request: ContextRequest): void {
   const owner = (routeOptions === undefined ? app : server) as object | null | undefined
   if (owner === undefined || owner === null || looked.has(owner)) return
   looked.add(owner)
-  if (routeOptions === undefined) lookAtExpress(app)
-  else lookAtFastify(request as never)
+  if (routeOptions === undefined) lookAtExpress(app, UNDERNEATH)
+  else lookAtFastify(request as never, UNDERNEATH)
 }

@@ -7,6 +7,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { manualClock } from '../../src/core/clock.ts'
 import { ConfigError, StoreError } from '../../src/core/errors.ts'
+import { systemClock } from '../../src/core/clock.ts'
 import { buildLimitSet } from '../../src/core/limit-set.ts'
 import { storeKey } from '../../src/stores/store-key.ts'
 import { type PgPool, type PostgresStoreOptions, postgresStore } from '../../src/stores/postgres/index.ts'
@@ -146,7 +147,9 @@ describeWithServer('postgres', 'PostgreSQL that does not play along', async (ser
   })
 
   it('finds the calendar period of the server’s clock where this process’s is days off', async () => {
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 40 * 86_400_000 })
+    // Not the machine's date: the guarded clock would stay ahead for all tests of this process.
+    const { now } = systemClock
+    const ahead = vi.spyOn(systemClock, 'now').mockImplementation(() => now.call(systemClock) + 40 * 86_400_000)
     try {
       const store = postgresStore(pool, { ...HURRY_FREE, keyPrefix: 'calendar:' })
       const day = buildLimitSet('calendar', '2/day', {})
@@ -157,7 +160,7 @@ describeWithServer('postgres', 'PostgreSQL that does not play along', async (ser
       expect(Math.abs((answers[0]?.now ?? 0) - Number(rows[0]?.now))).toBeLessThan(60_000)
       expect(answers[0]?.readings[0]).toBe(Math.floor((answers[0]?.now ?? 0) / 86_400_000) * 86_400_000)
     } finally {
-      vi.useRealTimers()
+      ahead.mockRestore()
     }
   })
 
