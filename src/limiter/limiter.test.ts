@@ -762,10 +762,9 @@ describe('on a store that answers later', () => {
       expect(onError).toHaveBeenCalledWith(expect.any(StoreError), 'store')
     })
 
-    it('it lets pass or denies where it is told to', async () => {
+    it('lets pass or denies where it is told to', async () => {
       const open = createLimiter({ rate: '1/h', store: down(), onStoreError: 'allow' })
-      for (let i = 0; i < 3; i++)
-        expect(await open.check('k')).toMatchObject({ allowed: true, kind: 'degraded', source: 'open' })
+      for (let i = 0; i < 3; i++) expect(await open.check('k')).toMatchObject({ allowed: true, kind: 'degraded', source: 'open' })
       const closed = createLimiter({ rate: '1/h', store: down(), onStoreError: 'deny' })
       expect(await closed.check('k')).toMatchObject({ allowed: false, kind: 'degraded', source: 'closed' })
       const shadow = createLimiter({ rate: '1/h', store: down(), onStoreError: 'deny', shadow: true })
@@ -779,7 +778,9 @@ describe('on a store that answers later', () => {
     })
 
     it('an outcome that is none is a configuration error', () => {
-      expect(() => createLimiter({ rate: '1/h', onStoreError: 'open' as never })).toThrow(/onStoreError: expected one of local, allow/)
+      expect(() => createLimiter({ rate: '1/h', onStoreError: 'open' as never })).toThrow(
+        /onStoreError: expected one of local, allow/,
+      )
     })
   })
 
@@ -789,6 +790,6 @@ describe('on a store that answers later', () => {
     const limiter = createLimiter({ rate: '1/h', store, penalty: { durationMs: 1000 }, observers: [{ onError }] })
     await limiter.check('k')
     expect(await limiter.check('k')).toMatchObject({ allowed: false, reason: 'limit' })
-    expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ message: 'gone' }), 'penalty')
+    expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ cause: new Error('gone') }), 'penalty')
   })
 })

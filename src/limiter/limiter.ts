@@ -179,8 +179,10 @@ class StoreLimiter<S extends Store, Subject> {
       (answer) => decide(set, answer, cost, this.#shadow),
       (error: unknown) => {
         const asked = { set, key, cost, mode, now: this.#clock.now() }
+        const decision = decideWithoutStore(error, this.#onStoreError, this.#decider, asked, this.#shadow)
+        // What is thrown, its caller hears of.
         this.#report(error, 'store')
-        return decideWithoutStore(error, this.#onStoreError, this.#decider, asked, this.#shadow)
+        return decision
       },
     ) as Promise<Decision>
   }

@@ -30,7 +30,13 @@ export interface Unanswered {
  * The decision without a store.
  * @throws the error itself where that is asked for, where it is not a store's, and where nobody here can decide
  */
-export function decideWithoutStore(error: unknown, how: OnStoreError, decider: Store, asked: Unanswered, shadow: boolean): Decision {
+export function decideWithoutStore(
+  error: unknown,
+  how: OnStoreError,
+  decider: Store,
+  asked: Unanswered,
+  shadow: boolean,
+): Decision {
   if (!(error instanceof StoreError) || error.code === 'ERR_RATELIMIT_STORE_CLOSED' || how === 'throw') throw error
   const { set, key, cost, mode, now } = asked
   if (how === 'local') {

@@ -446,7 +446,6 @@ describe('a change by a function', () => {
     const server = new Server(manualClock(START))
     const store = remoteStore(server, remoteSettings({ deadlineMs: 20 }, 'test', [], 'fake')) as RemoteStore
     server.gate = () => new Promise(() => {})
-    const set = buildLimitSet('update', '5/m', {})
     await expect(store.update(set, 'k', () => true)).rejects.toMatchObject({ code: 'ERR_RATELIMIT_STORE_TIMEOUT' })
     await store.close()
   })
@@ -454,15 +453,15 @@ describe('a change by a function', () => {
   it('tells what the counter holds, and forgets a remembered refusal', async () => {
     const clock = manualClock(START)
     const store = remoteStore(new Server(clock), remoteSettings({ clock }, 'test', [], 'fake')) as RemoteStore
-    const set = buildLimitSet('update', '1/m', { algorithm: 'fixed_window' })
-    await store.take(set, 'k', 1, 'take')
-    expect((await store.take(set, 'k', 1, 'take')).granted).toBe(false)
-    const updated = await store.update(set, 'k', (record) => {
+    const once = buildLimitSet('update', '1/m', { algorithm: 'fixed_window' })
+    await store.take(once, 'k', 1, 'take')
+    expect((await store.take(once, 'k', 1, 'take')).granted).toBe(false)
+    const updated = await store.update(once, 'k', (record) => {
       record.states[0]?.splice(0)
       return true
     })
     expect(updated).toMatchObject({ outcome: 'changed', states: [[]] })
-    expect((await store.take(set, 'k', 1, 'take')).granted).toBe(true)
+    expect((await store.take(once, 'k', 1, 'take')).granted).toBe(true)
     await store.close()
   })
 })

@@ -355,9 +355,20 @@ export function playContract(harness: Harness): void {
 
     test.each([true, false])('a store that fails takes the error path of the framework, once (at once: %s)', async (sync) => {
       let runs = 0
-      await using server = await serve({ limiters: [{ rate: '1/m', store: broken(sync) }], onRun: () => void runs++ })
+      const limiters = [{ rate: '1/m', store: broken(sync), onStoreError: 'throw' as const }]
+      await using server = await serve({ limiters, onRun: () => void runs++ })
       expect(await server.get('/')).toMatchObject({ status: 500, body: 'ERR_RATELIMIT_STORE' })
       expect(runs).toBe(0)
+    })
+
+    test('a store that fails leaves the process to decide alone, unless it is told to let pass or to deny', async () => {
+      const down = { rate: '1/m', store: broken(false) }
+      await using local = await serve({ limiters: [down] })
+      expect([(await local.get('/')).status, (await local.get('/')).status]).toEqual([200, 429])
+      await using open = await serve({ limiters: [{ ...down, onStoreError: 'allow' }] })
+      expect([(await open.get('/')).status, (await open.get('/')).status]).toEqual([200, 200])
+      await using closed = await serve({ limiters: [{ ...down, onStoreError: 'deny' }] })
+      expect((await closed.get('/')).status).toBe(503)
     })
 
     test.each([true, false])('a handler that throws runs once, and its error is its own (store at once: %s)', async (sync) => {

@@ -502,7 +502,9 @@ describe('on tRPC', () => {
       }),
     )
     await using server = await serve(app)
-    expect(await warningsDuring(() => server.get('/one'))).toEqual([expect.stringContaining('"trust proxy" of the app underneath is true')])
+    expect(await warningsDuring(() => server.get('/one'))).toEqual([
+      expect.stringContaining('"trust proxy" of the app underneath is true'),
+    ])
   })
 
   test('a response that has begun is left alone: the call is refused as ever', async () => {

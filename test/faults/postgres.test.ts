@@ -5,9 +5,8 @@ import { inspect } from 'node:util'
 import pg from 'pg'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { manualClock } from '../../src/core/clock.ts'
+import { manualClock, systemClock } from '../../src/core/clock.ts'
 import { ConfigError, StoreError } from '../../src/core/errors.ts'
-import { systemClock } from '../../src/core/clock.ts'
 import { buildLimitSet } from '../../src/core/limit-set.ts'
 import { storeKey } from '../../src/stores/store-key.ts'
 import { type PgPool, type PostgresStoreOptions, postgresStore } from '../../src/stores/postgres/index.ts'
@@ -148,8 +147,8 @@ describeWithServer('postgres', 'PostgreSQL that does not play along', async (ser
 
   it('finds the calendar period of the server’s clock where this process’s is days off', async () => {
     // Not the machine's date: the guarded clock would stay ahead for all tests of this process.
-    const { now } = systemClock
-    const ahead = vi.spyOn(systemClock, 'now').mockImplementation(() => now.call(systemClock) + 40 * 86_400_000)
+    const now = systemClock.now.bind(systemClock)
+    const ahead = vi.spyOn(systemClock, 'now').mockImplementation(() => now() + 40 * 86_400_000)
     try {
       const store = postgresStore(pool, { ...HURRY_FREE, keyPrefix: 'calendar:' })
       const day = buildLimitSet('calendar', '2/day', {})
