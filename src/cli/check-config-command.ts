@@ -4,7 +4,8 @@
 import type { Command } from 'commander'
 import type { LoadedSettings } from '../config/load-settings.ts'
 import type { OpenStore } from '../config/open-stores.ts'
-import { type ConfigFlags, print, settingsFor, withConfig, withStores } from './with-stores.ts'
+import { print, printJson } from './terminal.ts'
+import { type ConfigFlags, settingsFor, withConfig, withStores } from './with-stores.ts'
 
 interface Flags extends ConfigFlags {
   readonly json: boolean
@@ -19,11 +20,20 @@ export function addCheckConfig(program: Command): void {
       .description('Checks the settings file and the environment, and tells what they come to. Connects to nothing.'),
   )
     .option('--json', 'the settings as one JSON document, without what is secret', false)
-    .addHelpText('after', '\nExit codes: 0 the settings are good, 1 they are not.\n')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  smart-ratelimit check-config
+  smart-ratelimit check-config -c limits.json --json
+
+Exit codes: 0 the settings are good, 1 they are not.
+`,
+    )
     .action(async (flags: Flags) => {
       const loaded = await settingsFor(flags)
       await withStores(loaded, {}, async (stores) => {
-        if (flags.json) print(JSON.stringify(loaded.settings, undefined, 2))
+        if (flags.json) printJson(loaded.settings)
         else for (const line of summary(loaded, stores)) print(line)
       })
     })

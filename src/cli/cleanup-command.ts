@@ -3,7 +3,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Cleanup, cleanUp, cleanupJson, cleanupText } from './cleanup.ts'
 import { wholeNumber } from './replay-command.ts'
-import { type ConfigFlags, print, settingsFor, withConfig, withStores } from './with-stores.ts'
+import { print, printJson, progressLine } from './terminal.ts'
+import { type ConfigFlags, settingsFor, withConfig, withStores } from './with-stores.ts'
 
 interface Flags extends ConfigFlags {
   readonly dryRun: boolean
@@ -37,7 +38,16 @@ export function addCleanup(program: Command): void {
     .option('--key-pattern <pattern>', 'only counters of these names; * stands for any text')
     .option('--json', 'one JSON document on standard output', false)
     .option('-v, --verbose', 'say more', false)
-    .addHelpText('after', '\nExit codes: 0 done, or nothing to do; 1 a database could not be cleared, or wrong input.\n')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  smart-ratelimit cleanup --dry-run
+  smart-ratelimit cleanup --older-than 72 --key-pattern 'login*' --json
+
+Exit codes: 0 done, or nothing to do; 1 a database could not be cleared, or wrong input.
+`,
+    )
     .action(run)
 }
 
@@ -48,13 +58,11 @@ async function run(flags: Flags): Promise<void> {
     batchSize: flags.batchSize,
     keyPattern: flags.keyPattern,
   }
-  const { isTTY } = process.stderr
-  const onProgress = (deleted: number): void => void process.stderr.write(`\r${deleted.toLocaleString('en')} deleted\u001b[K`)
-  const cleaned = await withStores(await settingsFor(flags), {}, (stores) =>
-    cleanUp(stores, asked, isTTY ? onProgress : undefined),
-  )
-  if (isTTY) process.stderr.write('\r\u001b[K')
-  if (flags.json) print(JSON.stringify(cleanupJson(cleaned, asked), undefined, 2))
+  const progress = progressLine()
+  const onProgress = (deleted: number): void => progress.show(`${deleted.toLocaleString('en')} deleted`)
+  const cleaned = await withStores(await settingsFor(flags), {}, (stores) => cleanUp(stores, asked, onProgress))
+  progress.clear()
+  if (flags.json) printJson(cleanupJson(cleaned, asked))
   else for (const line of cleanupText(cleaned, asked, flags.verbose)) print(line)
   if (cleaned.stores.some(({ error }) => error !== undefined)) process.exitCode = 1
 }

@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type IncomingMessage, get } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RateLimitError } from '../core/errors.ts'
+import type { DashboardData } from '../monitor/dashboard/data.ts'
 import { startDemo } from './demo.ts'
 
-async function start(port = 0) {
+async function start(port = 0, traffic = false) {
   const lines: string[] = []
-  const demo = await startDemo({ port, host: '127.0.0.1', print: (line) => void lines.push(line), colour: false })
+  const demo = await startDemo({ port, host: '127.0.0.1', print: (line) => void lines.push(line), colour: false, traffic })
   return { demo, lines }
 }
 
@@ -23,6 +26,36 @@ test('the demo limits real requests, shows every decision, and counts them when 
   expect(lines.filter((line) => line.includes('allowed') && line.includes('ip:127.0.0.1'))).toHaveLength(5)
   expect(lines.at(-1)).toMatch(/REFUSED.*login.*0 left of 5, again in \d+\.\d{3} s/)
   expect(await demo.stop()).toEqual({ allowed: 5, refused: 3 })
+})
+
+test('the demo has a dashboard of its traffic, for this machine alone', async () => {
+  const { demo, lines } = await start()
+  expect(lines.some((line) => line.startsWith(`Dashboard at ${demo.dashboardUrl}, for this machine alone`))).toBe(true)
+  for (let i = 0; i < 6; i++) await fetch(`${demo.url}/login`)
+  await fetch(`${demo.url}/api`, { headers: { 'X-Forwarded-For': '203.0.113.9' } })
+  expect(await (await fetch(demo.dashboardUrl)).text()).toContain('<title>smart-ratelimit demo</title>')
+  const shown = (await (await fetch(`${demo.dashboardUrl}/api/snapshot`)).json()) as DashboardData
+  expect(shown.policies.rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['login', 'api', 'api-strict']))
+  expect(shown.paths.rows.map(({ pattern }) => pattern)).toEqual(expect.arrayContaining(['GET /login', 'GET /api']))
+  expect(shown.bans.rows).toMatchObject([{ policy: 'login', key: 'ip:127.0.0.1' }])
+  expect(shown.stores).toMatchObject([{ name: 'memory', healthy: true }])
+  // A page elsewhere whose name has been made to lead here.
+  const rebound = get(`${demo.dashboardUrl}/`, { headers: { host: 'rebound.example' } })
+  const [answer] = (await once(rebound, 'response')) as [IncomingMessage]
+  answer.resume()
+  expect(answer.statusCode).toBe(403)
+  await demo.stop()
+})
+
+test('with --traffic it makes traffic of several clients, and stops with the demo', async () => {
+  const { demo, lines } = await start(0, true)
+  await expect
+    .poll(() => new Set(lines.flatMap((line) => /ip:[\d.]+/.exec(line) ?? [])).size, { timeout: 10_000 })
+    .toBeGreaterThan(1)
+  await demo.stop()
+  const count = lines.length
+  await expect(fetch(demo.url)).rejects.toThrow('fetch failed')
+  expect(lines).toHaveLength(count)
 })
 
 test('a port in use is a clear error', async () => {

@@ -4,7 +4,8 @@ import type { Command } from 'commander'
 import { RateLimitError } from '../core/errors.ts'
 import { EXIT_CODES, healthJson, healthOf, healthText } from './health.ts'
 import { wholeNumber } from './replay-command.ts'
-import { type ConfigFlags, print, settingsFor, withConfig, withStores } from './with-stores.ts'
+import { print, printJson } from './terminal.ts'
+import { type ConfigFlags, settingsFor, withConfig, withStores } from './with-stores.ts'
 
 interface Flags extends ConfigFlags {
   readonly timeout?: number
@@ -27,7 +28,13 @@ export function addHealth(program: Command): void {
     .option('-v, --verbose', 'say more', false)
     .addHelpText(
       'after',
-      '\nExit codes: 0 healthy, 1 degraded (some of several stores are down, or one is slow), 2 down, or wrong settings.\n',
+      `
+Examples:
+  smart-ratelimit health
+  smart-ratelimit health --json --timeout 1000
+
+Exit codes: 0 healthy, 1 degraded (some of several stores are down, or one is slow), 2 down, or wrong settings.
+`,
     )
     .action(run)
 }
@@ -41,12 +48,12 @@ async function run(flags: Flags): Promise<void> {
     const over = { deadlineMs: Math.min(timeoutMs, 600_000) }
     const health = await withStores(loaded, over, (stores) => healthOf(stores, timeoutMs))
     process.exitCode = EXIT_CODES[health.status]
-    if (flags.json) print(JSON.stringify(healthJson(health, settings), undefined, 2))
+    if (flags.json) printJson(healthJson(health, settings))
     else for (const line of healthText(health, settings, flags.verbose)) print(line)
   } catch (error) {
     if (!(error instanceof RateLimitError)) throw error
     process.exitCode = EXIT_CODES.down
-    if (flags.json) print(JSON.stringify({ error: error.message, healthy: false }, undefined, 2))
+    if (flags.json) printJson({ error: error.message, healthy: false })
     else process.stderr.write(`smart-ratelimit: ${error.message} (${error.code})\n`)
   }
 }

@@ -7,6 +7,7 @@ import type { LogFormat } from './log-line.ts'
 import { type OpenLog, openLog } from './log-reader.ts'
 import { replayJson, replayText } from './replay-report.ts'
 import { replay } from './replay.ts'
+import { hasColour } from './terminal.ts'
 
 interface Flags {
   readonly rate: readonly string[]
@@ -39,6 +40,7 @@ export function addReplay(program: Command): void {
     )
     .addOption(
       new Option('-a, --algorithm <name>', 'try each rate with this algorithm; repeat it to compare (default: sliding_window)')
+        .choices(ALGORITHMS)
         .argParser((value: string, before: readonly AlgorithmName[]) => {
           if (!ALGORITHMS.includes(value as AlgorithmName))
             throw new InvalidArgumentError(`It must be one of ${ALGORITHMS.join(', ')}.`)
@@ -56,7 +58,15 @@ export function addReplay(program: Command): void {
     .option('--top <n>', 'offenders to list', wholeNumber, 10)
     .option('--json', 'one JSON document on standard output', false)
     .option('--no-progress', 'no progress bar on standard error')
-    .addHelpText('after', '\nExample:\n  smart-ratelimit replay access.log.gz --rate 60/m --rate 100/m --key ip --path /api\n')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  smart-ratelimit replay access.log.gz --rate 60/m --rate 100/m --key ip --path /api
+
+Exit codes: 0 replayed; 1 no line of the log could be used, or wrong input.
+`,
+    )
     .action(run)
 }
 
@@ -67,7 +77,7 @@ async function run(path: string, flags: Flags): Promise<void> {
     const { rate, algorithm, json: _json, progress: _progress, ...rest } = flags
     const result = await replay(log, { ...rest, rates: rate, algorithms: algorithm, ...(bar && { onProgress: bar.show }) })
     bar?.clear()
-    const colour = process.stdout.isTTY && process.stdout.hasColors()
+    const colour = hasColour()
     const text = flags.json ? JSON.stringify(replayJson(result), undefined, 2) : replayText(result, colour).join('\n').trimEnd()
     process.stdout.write(`${text}\n`)
   } finally {

@@ -2,6 +2,7 @@
 // nothing of it reaches the terminal as a command. Next: replay-command.ts.
 
 import { styleText } from 'node:util'
+import { durationText } from './duration.ts'
 import type { ProposalResult, ReplayResult } from './replay.ts'
 
 const BARS = '▁▂▃▄▅▆▇█'
@@ -26,14 +27,14 @@ export function replayText(result: ReplayResult, colour: boolean): readonly stri
   const strong = (text: string): string => (colour ? styleText('bold', text) : text)
   const faint = (text: string): string => (colour ? styleText('dim', text) : text)
   const lines = [
-    `${many(result.requests, 'request')} of ${many(result.clients, 'client')}, ${minuteText(result.from)} to ${minuteText(result.to)} UTC (${duration(result.spanMs)})`,
+    `${many(result.requests, 'request')} of ${many(result.clients, 'client')}, ${minuteText(result.from)} to ${minuteText(result.to)} UTC (${durationText(result.spanMs)})`,
   ]
   if (result.filtered > 0) lines.push(faint(`${count(result.filtered)} more were left out by the filters or had no key`))
   if (result.wholeSeconds) lines.push(faint('the times are in whole seconds: limits for a second or so are judged roughly'))
   if (result.outOfOrder > 0) {
     lines.push(
       faint(
-        `${many(result.outOfOrder, 'request')} out of order, by at most ${duration(result.outOfOrderMaxMs)}: replayed at the latest time seen`,
+        `${many(result.outOfOrder, 'request')} out of order, by at most ${durationText(result.outOfOrderMaxMs)}: replayed at the latest time seen`,
       ),
     )
   }
@@ -136,21 +137,4 @@ function share(part: number, whole: number): string {
 
 function minuteText(iso: string): string {
   return iso.slice(0, 16).replace('T', ' ')
-}
-
-function duration(ms: number): string {
-  if (ms < 1000) return `${ms} ms`
-  const parts: string[] = []
-  let left = Math.floor(ms / 1000)
-  for (const [unit, seconds] of [
-    ['d', 86_400],
-    ['h', 3600],
-    ['min', 60],
-    ['s', 1],
-  ] as const) {
-    const whole = Math.floor(left / seconds)
-    if (whole > 0 && parts.length < 2) parts.push(`${whole} ${unit}`)
-    left -= whole * seconds
-  }
-  return parts.join(' ')
 }

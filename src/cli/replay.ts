@@ -15,6 +15,7 @@ import type { OpenLog } from './log-reader.ts'
 import { ReplayClients } from './replay-clients.ts'
 import { type ReplayKey, replayKey } from './replay-key.ts'
 import { type Peaks, buildPeaks, peaksKey } from './replay-peaks.ts'
+import { printable } from './terminal.ts'
 
 /** What a replay is asked. */
 export interface ReplayOptions {
@@ -342,10 +343,4 @@ function buildProposal(
 
 function iso(ms: number): string {
   return new Date(ms).toISOString()
-}
-
-/** Text from a log as a terminal may show it: no control characters, no end. */
-function printable(text: string): string {
-  const shown = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
-  return shown.length > 120 ? `${shown.slice(0, 120)}…` : shown
 }

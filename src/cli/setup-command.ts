@@ -1,11 +1,13 @@
 // The command `setup`. Next: setup.ts.
 
-import type { Command } from 'commander'
-import { setUp, setupSql } from './setup.ts'
-import { type ConfigFlags, print, settingsFor, withConfig, withStores } from './with-stores.ts'
+import { type Command, Option } from 'commander'
+import { setUp, setupJson, setupSql, setupText } from './setup.ts'
+import { print, printJson } from './terminal.ts'
+import { type ConfigFlags, settingsFor, withConfig, withStores } from './with-stores.ts'
 
 interface Flags extends ConfigFlags {
   readonly print: boolean
+  readonly json: boolean
 }
 
 /** Adds the command to a program. */
@@ -18,12 +20,35 @@ export function addSetup(program: Command): void {
         'Makes the tables of the configured database, or brings older ones up to date. Safe to repeat, also from several places at once.',
       ),
   )
-    .option('--print', 'print the SQL instead of running it; connects to nothing', false)
-    .addHelpText('after', '\nExit codes: 0 done, or nothing to do; 1 a table could not be made, or wrong input.\n')
-    .action(async (flags: Flags) => {
-      await withStores(await settingsFor(flags), {}, async (stores) => {
-        if (flags.print) for (const line of setupSql(stores)) print(line)
-        else await setUp(stores, print)
-      })
-    })
+    .addOption(new Option('--print', 'print the SQL instead of running it; connects to nothing').default(false).conflicts('json'))
+    .option('--json', 'one JSON document on standard output', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  smart-ratelimit setup
+  smart-ratelimit setup --print > limits.sql
+
+Exit codes: 0 done, or nothing to do; 1 a table could not be made, or wrong input.
+`,
+    )
+    .action(run)
+}
+
+async function run({ print: prints, json, ...flags }: Flags): Promise<void> {
+  await withStores(await settingsFor(flags), {}, async (stores) => {
+    if (prints) {
+      for (const line of setupSql(stores)) print(line)
+      return
+    }
+    const done = await setUp(stores)
+    const failed = done.find(({ failure }) => failure !== undefined)
+    if (json) {
+      printJson(setupJson(done))
+      if (failed !== undefined) process.exitCode = 1
+      return
+    }
+    for (const line of setupText(done)) print(line)
+    if (failed?.failure !== undefined) throw failed.failure
+  })
 }

@@ -1,9 +1,16 @@
 // Makes tables. Promise: of several databases each is set up, also when another one fails; then that failure is told. Next: cleanup.ts.
 
+import { RateLimitError } from '../core/errors.ts'
 import type { OpenStore } from '../config/open-stores.ts'
 
 /** A store with a table. */
 export type OpenTable = Extract<OpenStore, { readonly table: string }>
+
+/** What came of one store. */
+export interface SetUpStore {
+  readonly store: OpenStore
+  readonly failure: RateLimitError | undefined
+}
 
 /** What is said of a store that has no table. */
 export function withoutTable({ name, kind }: OpenStore): string {
@@ -15,26 +22,44 @@ export function hasTable(store: OpenStore): store is OpenTable {
   return 'table' in store
 }
 
-/**
- * Sets up each store that has a table.
- * @throws the first failure, when all have been tried
- */
-export async function setUp(stores: readonly OpenStore[], print: (line: string) => void): Promise<void> {
-  const failures: unknown[] = []
+/** Sets up each store that has a table. */
+export async function setUp(stores: readonly OpenStore[]): Promise<readonly SetUpStore[]> {
+  const done: SetUpStore[] = []
   for (const store of stores) {
-    if (!hasTable(store)) {
-      print(withoutTable(store))
-      continue
-    }
+    let failure: RateLimitError | undefined
     try {
-      await store.store.setup()
-      print(`${store.name}: table ${store.table} is ready (${store.kind}, ${store.place})`)
+      if (hasTable(store)) await store.store.setup()
     } catch (error) {
-      failures.push(error)
-      if (stores.length > 1) print(`${store.name}: failed`)
+      if (!(error instanceof RateLimitError)) throw error
+      failure = error
     }
+    done.push({ store, failure })
   }
-  if (failures.length > 0) throw failures[0]
+  return done
+}
+
+/** For people to read. A failure of the only store is for its caller to tell. */
+export function setupText(done: readonly SetUpStore[]): string[] {
+  return done.flatMap(({ store, failure }) => {
+    if (!hasTable(store)) return [withoutTable(store)]
+    if (failure === undefined) return [`${store.name}: table ${store.table} is ready (${store.kind}, ${store.place})`]
+    return done.length > 1 ? [`${store.name}: failed`] : []
+  })
+}
+
+/** For programs to read. */
+export function setupJson(done: readonly SetUpStore[]): object {
+  return {
+    stores: done.map(({ store, failure }) => ({
+      name: store.name,
+      kind: store.kind,
+      location: store.place,
+      table: hasTable(store) ? store.table : null,
+      ready: failure === undefined,
+      error: failure?.message ?? null,
+      note: hasTable(store) ? null : withoutTable(store),
+    })),
+  }
 }
 
 /** What {@link setUp} would run, with the other lines as comments. */

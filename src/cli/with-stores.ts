@@ -41,8 +41,3 @@ export async function withStores<T>(
     clearTimeout(timer)
   }
 }
-
-/** Writes a line to standard output. */
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`)
-}

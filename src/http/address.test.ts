@@ -206,3 +206,72 @@ describe('options are checked when they are built', () => {
     expect(warnings).toHaveLength(1)
   })
 })
+
+describe('the way to a client can be told', () => {
+  const trail = (trustedProxies: AddressOptions['trustedProxies'], sent: Sent) =>
+    buildClientAddress(trustedProxies === undefined ? {} : { trustedProxies }).trail(view(sent))
+  const trusted = (text: string) => ({ text, verdict: 'trusted' })
+  const unreadable = (text: string) => ({ text, verdict: 'unreadable' })
+  const long = Array.from({ length: 40 }, () => '10.0.0.2').join(',')
+
+  test.each<[string, AddressOptions['trustedProxies'], Sent, object[], string | undefined]>([
+    ['framework', undefined, { ip: '192.0.2.1', peer: '10.0.0.1' }, [], '192.0.2.1'],
+    ['peer', 0, { peer: '10.0.0.1', headers: forwarded('192.0.2.1') }, [], '10.0.0.1'],
+    ['peer', [], { peer: '10.0.0.1', headers: forwarded('192.0.2.1') }, [], '10.0.0.1'],
+    ['untrusted', ['private'], { peer: '192.0.2.9', headers: forwarded('192.0.2.1') }, [], '192.0.2.9'],
+    ['no_header', ['private'], { peer: '10.0.0.1' }, [trusted('10.0.0.1')], '10.0.0.1'],
+    ['no_header', 1, { peer: '10.0.0.1' }, [], '10.0.0.1'],
+    [
+      'untrusted',
+      ['private'],
+      { peer: '10.0.0.1', headers: forwarded('6.6.6.6, 192.0.2.1, 10.0.0.2') },
+      [trusted('10.0.0.1'), trusted('10.0.0.2')],
+      '192.0.2.1',
+    ],
+    [
+      'unreadable',
+      ['private'],
+      { peer: '10.0.0.1', headers: forwarded('192.0.2.1, nonsense, 10.0.0.2') },
+      [trusted('10.0.0.1'), trusted('10.0.0.2'), unreadable('nonsense')],
+      '10.0.0.2',
+    ],
+    [
+      'all_trusted',
+      ['private'],
+      { peer: '10.0.0.1', headers: forwarded('10.0.0.3') },
+      [trusted('10.0.0.1'), trusted('10.0.0.3')],
+      '10.0.0.3',
+    ],
+    [
+      'counted',
+      2,
+      { peer: '10.0.0.1', headers: forwarded('6.6.6.6, 192.0.2.1, 198.51.100.1') },
+      [trusted('10.0.0.1'), trusted('198.51.100.1')],
+      '192.0.2.1',
+    ],
+    [
+      'too_few',
+      2,
+      { peer: '10.0.0.1', headers: forwarded('192.0.2.1') },
+      [trusted('10.0.0.1'), trusted('192.0.2.1')],
+      '10.0.0.1',
+    ],
+    [
+      'unreadable',
+      1,
+      { peer: '10.0.0.1', headers: forwarded('nonsense') },
+      [trusted('10.0.0.1'), unreadable('nonsense')],
+      '10.0.0.1',
+    ],
+  ])('%s, of %j and %j', (because, trustedProxies, sent, passed, client) => {
+    expect(trail(trustedProxies, sent)).toEqual({ because, passed, client })
+    // It is the client that is counted.
+    const own = trustedProxies === undefined ? {} : { trustedProxies }
+    expect(buildClientAddress(own).full(view(sent))).toBe(client)
+  })
+
+  test('too_long, of a chain that nobody looks at to its end', () => {
+    const { because, client, passed } = trail(['private'], { peer: '10.0.0.1', headers: forwarded(long) })
+    expect({ because, client, passed: passed.length }).toEqual({ because: 'too_long', client: '10.0.0.1', passed: 33 })
+  })
+})

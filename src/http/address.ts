@@ -32,7 +32,42 @@ export interface ClientAddress {
   full(view: RequestView): string | undefined
   /** The key of an address. Undefined when the text is no address. */
   keyOf(address: string): string | undefined
+  /** How the client was found, for people to read. */
+  trail(view: RequestView): ClientTrail
 }
+
+/** The way from the connection to the client. */
+export interface ClientTrail {
+  /** What was looked at before the client, from the connection outwards. */
+  readonly passed: readonly PassedHop[]
+  /** The client, as it was written; undefined when there is no address. */
+  readonly client: string | undefined
+  readonly because: ClientReason
+}
+
+/** An address that speaks for another, or a text that is no address. */
+export interface PassedHop {
+  readonly text: string
+  readonly verdict: 'trusted' | 'unreadable'
+}
+
+/**
+ * Why the search for the client ended where it did:
+ * `framework` no proxies are named, so the framework's own notion counts · `peer` nobody is trusted but who connects ·
+ * `untrusted` the first that is no trusted proxy · `counted` as many proxies as were said · `no_header` a trusted proxy names nobody ·
+ * `too_few` fewer hops than proxies, so none is believed · `unreadable` what comes next is no address · `all_trusted` the chain ends
+ * with a trusted proxy · `too_long` the chain is longer than anyone looks at
+ */
+export type ClientReason =
+  | 'framework'
+  | 'peer'
+  | 'untrusted'
+  | 'counted'
+  | 'no_header'
+  | 'too_few'
+  | 'unreadable'
+  | 'all_trusted'
+  | 'too_long'
 
 const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
   ['loopback', ['127.0.0.0/8', '::1']],
@@ -90,18 +125,38 @@ export function buildClientAddress(options: AddressOptions, option = '', warn?: 
       return text === undefined ? undefined : asFull(text)
     },
     keyOf: asKey,
+    trail: (view: RequestView): ClientTrail => {
+      const passed: PassedHop[] = []
+      let because: ClientReason = 'peer'
+      const found = find(view, {
+        passed: (text, verdict) => void passed.push({ text: text.trim(), verdict }),
+        ended: (why) => (because = why),
+      })
+      return { passed, client: found?.trim(), because }
+    },
   })
 }
 
-type Find = (view: RequestView) => string | undefined
+/** Told of the way, where somebody wants to know it. */
+interface Notes {
+  passed(text: string, verdict: PassedHop['verdict']): void
+  ended(because: ClientReason): void
+}
+
+type Find = (view: RequestView, notes?: Notes) => string | undefined
+
+function ended(client: string | undefined, because: ClientReason, notes: Notes | undefined): string | undefined {
+  notes?.ended(because)
+  return client
+}
 
 function finder(trusted: unknown, nat64: boolean, option: string, warn: ((message: string) => void) | undefined): Find {
-  if (trusted === undefined) return (view) => view.ip
+  if (trusted === undefined) return (view, notes) => ended(view.ip, 'framework', notes)
   if (typeof trusted === 'number') {
     if (!Number.isInteger(trusted) || trusted < 0 || trusted > MAX_HOPS) {
       throw new ConfigError(option, `a whole number of proxies from 0 to ${MAX_HOPS}`, trusted)
     }
-    return trusted === 0 ? (view) => view.peer : (view) => byCount(view, trusted, nat64)
+    return trusted === 0 ? (view) => view.peer : (view, notes) => byCount(view, trusted, nat64, notes)
   }
   if (!Array.isArray(trusted)) throw new ConfigError(option, 'a number of proxies, or a list of addresses and blocks', trusted)
   const ranges = trustedRanges(trusted, option)
@@ -110,7 +165,7 @@ function finder(trusted: unknown, nat64: boolean, option: string, warn: ((messag
       `${option} trusts every address: whoever connects can choose the address it is counted under. Name your proxies instead.`,
     )
   }
-  return ranges.size === 0 ? (view) => view.peer : (view) => byChain(view, ranges, nat64)
+  return ranges.size === 0 ? (view) => view.peer : (view, notes) => byChain(view, ranges, nat64, notes)
 }
 
 function trustedRanges(entries: readonly unknown[], option: string): AddressRanges {
@@ -130,34 +185,43 @@ function trustedRanges(entries: readonly unknown[], option: string): AddressRang
  * The n-th entry from the right is what the outermost of n trusted proxies saw. Entries further left are the client's own words.
  * Fewer than n: the request did not come through all of them, so none of it is believed.
  */
-function byCount(view: RequestView, count: number, nat64: boolean): string | undefined {
+function byCount(view: RequestView, count: number, nat64: boolean, notes: Notes | undefined): string | undefined {
+  const { peer } = view
   const hops = forwardedHops(view)
-  if (hops === undefined) return view.peer
+  if (hops === undefined) return ended(peer, 'no_header', notes)
   let hop: string | undefined
   for (let n = 0; n < count; n++) {
+    if (notes !== undefined) notes.passed(hop ?? peer ?? '', 'trusted')
     hop = hops.next()
-    if (hop === undefined) return view.peer
+    if (hop === undefined) return ended(peer, 'too_few', notes)
   }
-  return hop !== undefined && parseAddress(hop, nat64) !== undefined ? hop : view.peer
+  if (hop !== undefined && parseAddress(hop, nat64) !== undefined) return ended(hop, 'counted', notes)
+  notes?.passed(hop ?? '', 'unreadable')
+  return ended(peer, 'unreadable', notes)
 }
 
 /** From the peer outwards: the first hop that is not trusted is the client. */
-function byChain(view: RequestView, trusted: AddressRanges, nat64: boolean): string | undefined {
+function byChain(view: RequestView, trusted: AddressRanges, nat64: boolean, notes: Notes | undefined): string | undefined {
   const { peer } = view
-  if (peer === undefined || !isTrusted(peer, trusted, nat64)) return peer
+  if (peer === undefined || !isTrusted(peer, trusted, nat64)) return ended(peer, 'untrusted', notes)
+  notes?.passed(peer, 'trusted')
   const hops: Hops | undefined = forwardedHops(view)
-  if (hops === undefined) return peer
+  if (hops === undefined) return ended(peer, 'no_header', notes)
   let nearest = peer
   for (let n = 0; n < MAX_HOPS; n++) {
     const hop = hops.next()
-    if (hop === undefined) return hops.cut ? peer : nearest
+    if (hop === undefined) return hops.cut ? ended(peer, 'too_long', notes) : ended(nearest, 'all_trusted', notes)
     const address = parseAddress(hop, nat64)
     // Garbage was written by someone, but by whom? Only the trusted hop that handed it on is certain.
-    if (address === undefined) return nearest
-    if (!trusted.has(address)) return address.text
+    if (address === undefined) {
+      notes?.passed(hop, 'unreadable')
+      return ended(nearest, 'unreadable', notes)
+    }
+    if (!trusted.has(address)) return ended(address.text, 'untrusted', notes)
+    notes?.passed(hop, 'trusted')
     nearest = address.text
   }
-  return hops.next() === undefined && !hops.cut ? nearest : peer
+  return hops.next() === undefined && !hops.cut ? ended(nearest, 'all_trusted', notes) : ended(peer, 'too_long', notes)
 }
 
 function isTrusted(text: string, trusted: AddressRanges, nat64: boolean): boolean {

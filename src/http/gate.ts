@@ -13,7 +13,7 @@ import { defaultStore, withSafetyNet } from '../limiter/create-limiter.ts'
 import { exempt, refusedUnasked } from '../limiter/headline.ts'
 import { type Limiter, buildLimiter } from '../limiter/limiter.ts'
 import { LIMITER_OPTIONS, type LimiterOptions, isCost } from '../limiter/options.ts'
-import type { Store } from '../stores/store.ts'
+import type { AsyncStore, Store } from '../stores/store.ts'
 import { type AddressListInput, type AddressList, buildAddressList } from './address-list.ts'
 import { type AddressOptions, type ClientAddress, buildClientAddress } from './address.ts'
 import { type HeaderSet, type HeaderWriter, buildHeaders } from './headers.ts'
@@ -75,6 +75,8 @@ export interface Passage {
   readonly decision: Decision
   /** What was counted; undefined where nothing was. */
   readonly key: string | undefined
+  /** The option that decided where the limiter was not asked. */
+  readonly by?: 'enabled' | 'denyList' | 'allowList' | 'skipIf' | 'rate' | 'onMissingKey' | undefined
 }
 
 /** A gate that requests pass or do not. */
@@ -86,6 +88,14 @@ export interface Gate {
   readonly headers: HeaderWriter | undefined
   /** Decides and charges; sync wherever nothing has to be waited for. */
   ask(view: RequestView): MaybePromise<Passage>
+  /** What `ask` would say now, with the app's functions called as for a request. Counts nothing, and nobody is told of it. */
+  look(view: RequestView): MaybePromise<Passage>
+  /** Whom a request counts for. */
+  keyOf(view: RequestView): MaybePromise<Identity>
+  /** Finds the client of a request. */
+  readonly address: ClientAddress
+  /** The limiter behind it, to be asked about keys. It has no limits of its own where the rate is a function. */
+  readonly limiter: Limiter<Store, RequestView>
   /** Whether responses have to be reported to `settle`. */
   readonly settles: boolean
   /** Gives the cost back if the response's status asks for it, or it does not count. Never throws. */
@@ -97,18 +107,20 @@ export interface Gate {
 /**
  * Builds a gate. The caller has checked the names of the options, as it knows more of them.
  * @param warn where one-time warnings go (default: the process's)
+ * @param withNet puts a store that answers later over a safety net (default: the one that decides without it)
  * @throws ConfigError for anything that is wrong with the options, naming the option
  */
 export function buildGate<Request>(
   options: GateOptions<Request>,
   option: string,
   warn: (message: string) => void = warnOnce,
+  withNet: (store: AsyncStore) => AsyncStore = withSafetyNet,
 ): Gate {
   for (const name of ['block', 'skipFailedRequests', 'skipSuccessfulRequests'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'boolean')
       throw new ConfigError(`${option}.${name}`, 'true or false', options[name])
   }
-  return new HttpGate(options as GateOptions, option, warn)
+  return new HttpGate(options as GateOptions, option, warn, withNet)
 }
 
 const ADDRESS = ['trustedProxies', 'ipv6Prefix', 'nat64'] as const
@@ -138,9 +150,9 @@ class HttpGate implements Gate {
   readonly shadow: boolean
   readonly headers: HeaderWriter | undefined
   readonly settles: boolean
+  readonly limiter: Limiter<Store, RequestView>
+  readonly address: ClientAddress
   readonly #options: GateOptions
-  readonly #limiter: Limiter<Store, RequestView>
-  readonly #address: ClientAddress
   readonly #key: KeyResolver
   readonly #allow: AddressList | undefined
   readonly #deny: AddressList | undefined
@@ -149,15 +161,15 @@ class HttpGate implements Gate {
   /** No app function stands between the key and its decision. */
   readonly #plain: boolean
 
-  constructor(options: GateOptions, option: string, warn: (message: string) => void) {
+  constructor(options: GateOptions, option: string, warn: (message: string) => void, withNet: (store: AsyncStore) => AsyncStore) {
     this.#options = options
     this.block = options.block ?? true
     this.shadow = options.shadow ?? false
     this.settles = options.skipFailedRequests === true || options.skipSuccessfulRequests === true
     this.headers = buildHeaders(options.headers, `${option}.headers`)
-    this.#address = buildClientAddress(pick(options, ADDRESS), option, warn)
+    this.address = buildClientAddress(pick(options, ADDRESS), option, warn)
     const report = (error: unknown, where: string): void => this.report(error, where)
-    const tools = { address: this.#address, fullAddress: (view: RequestView) => this.#address.full(view), report }
+    const tools = { address: this.address, fullAddress: (view: RequestView) => this.address.full(view), report }
     this.#key = buildKey(options.key ?? 'ip', { ...options, ...tools }, `${option}.key`)
     const listOf = (name: 'allowList' | 'denyList'): AddressList | undefined => {
       const onRefreshError = (error: unknown): void => report(error, name)
@@ -170,8 +182,8 @@ class HttpGate implements Gate {
     // A rate that is a function is computed here, where it may be waited for, and handed to each call.
     const rate = typeof options.rate === 'function' ? () => null : options.rate
     const store = options.store ?? defaultStore()
-    this.#limiter = buildLimiter<Store, RequestView>({ ...plain, rate, store }, option, withSafetyNet)
-    this.name = this.#limiter.name
+    this.limiter = buildLimiter<Store, RequestView>({ ...plain, rate, store }, option, withNet)
+    this.name = this.limiter.name
     this.#watchers = new Watchers(options.observers, store, this.shadow)
     this.#plain =
       typeof options.rate !== 'function' &&
@@ -182,20 +194,15 @@ class HttpGate implements Gate {
   }
 
   ask(view: RequestView): MaybePromise<Passage> {
-    const { enabled } = this.#options
-    if (enabled === false) return this.#exempt(view)
-    // A kill switch that fails does not kill: it is reported, and limiting goes on.
-    if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt(view)
-    if (this.#plain) {
-      const key = this.#key(view)
-      return isPromise(key)
-        ? key.then((found) => this.#check(view, found, undefined, undefined))
-        : this.#check(view, key, undefined, undefined)
-    }
-    return andThen(this.#listed(view), (listed) => {
-      if (listed !== undefined) return listed
-      return andThen(this.#skips(view), (skips) => (skips ? this.#exempt(view) : this.#askAll(view)))
-    })
+    return this.#pass(view, false)
+  }
+
+  look(view: RequestView): MaybePromise<Passage> {
+    return this.#pass(view, true)
+  }
+
+  keyOf(view: RequestView): MaybePromise<Identity> {
+    return this.#key(view)
   }
 
   settle({ decision, key }: Passage, status: number, counts: boolean): void {
@@ -209,34 +216,60 @@ class HttpGate implements Gate {
     this.#watchers?.failed(error, where)
   }
 
-  #askAll(view: RequestView): MaybePromise<Passage> {
-    const { rate } = this.#options
-    const known = typeof rate === 'function' ? rate(view.raw) : undefined
-    return andThen<RateInput | null | undefined, Passage>(known, (found) => {
-      if (found === null) return this.#exempt(view)
-      return andThen(this.#costOf(view), (cost) => andThen(this.#key(view), (key) => this.#check(view, key, found, cost)))
+  /** @param looks only looks, and tells nobody of the decision */
+  #pass(view: RequestView, looks: boolean): MaybePromise<Passage> {
+    const { enabled } = this.#options
+    if (enabled === false) return this.#exempt(view, looks, 'enabled')
+    // A kill switch that fails does not kill: it is reported, and limiting goes on.
+    if (typeof enabled === 'function' && this.#or(enabled, true, 'enabled') !== true) return this.#exempt(view, looks, 'enabled')
+    if (this.#plain) {
+      const key = this.#key(view)
+      return isPromise(key)
+        ? key.then((found) => this.#check(view, looks, found, undefined, undefined))
+        : this.#check(view, looks, key, undefined, undefined)
+    }
+    return andThen(this.#listed(view, looks), (listed) => {
+      if (listed !== undefined) return listed
+      return andThen(this.#skips(view), (skips) => (skips ? this.#exempt(view, looks, 'skipIf') : this.#passAll(view, looks)))
     })
   }
 
-  #check(view: RequestView, key: Identity, rate: RateInput | undefined, cost: number | undefined): MaybePromise<Passage> {
-    if (key === SKIP) return this.#exempt(view)
-    if (key === DENY) return this.#refused(view, 'key')
-    const request = this.#watchers.any ? new SeenRequest(view, this.#address) : undefined
+  #passAll(view: RequestView, looks: boolean): MaybePromise<Passage> {
+    const { rate } = this.#options
+    const known = typeof rate === 'function' ? rate(view.raw) : undefined
+    return andThen<RateInput | null | undefined, Passage>(known, (found) => {
+      if (found === null) return this.#exempt(view, looks, 'rate')
+      return andThen(this.#costOf(view), (cost) => andThen(this.#key(view), (key) => this.#check(view, looks, key, found, cost)))
+    })
+  }
+
+  #check(
+    view: RequestView,
+    looks: boolean,
+    key: Identity,
+    rate: RateInput | undefined,
+    cost: number | undefined,
+  ): MaybePromise<Passage> {
+    if (key === SKIP) return this.#exempt(view, looks, 'onMissingKey')
+    if (key === DENY) return this.#refused(view, looks, 'key', 'onMissingKey')
+    const request = this.#watchers.any ? new SeenRequest(view, this.address) : undefined
     const options =
       rate === undefined && cost === undefined && request === undefined
         ? undefined
         : { subject: view, ...(rate && { rate }), ...(cost && { cost }), ...(request && { request }) }
-    const decision: MaybePromise<Decision> = this.#limiter.check(key, options)
+    const decision: MaybePromise<Decision> = looks ? this.limiter.peek(key, options) : this.limiter.check(key, options)
     return isPromise(decision) ? decision.then((one) => ({ decision: one, key })) : { decision, key }
   }
 
   /** What the lists say: refused, exempt, or undefined for neither. */
-  #listed(view: RequestView): MaybePromise<Passage | undefined> {
+  #listed(view: RequestView, looks: boolean): MaybePromise<Passage | undefined> {
     if (this.#deny === undefined && this.#allow === undefined) return undefined
-    const address = this.#address.full(view)
+    const address = this.address.full(view)
     return andThen(this.#matches(this.#deny, address, view), (denied) => {
-      if (denied) return this.#refused(view, 'list')
-      return andThen(this.#matches(this.#allow, address, view), (allowed) => (allowed ? this.#exempt(view) : undefined))
+      if (denied) return this.#refused(view, looks, 'list', 'denyList')
+      return andThen(this.#matches(this.#allow, address, view), (allowed) =>
+        allowed ? this.#exempt(view, looks, 'allowList') : undefined,
+      )
     })
   }
 
@@ -244,20 +277,20 @@ class HttpGate implements Gate {
     return list === undefined ? false : list.matches(address, view)
   }
 
-  #exempt(view: RequestView): Passage {
-    return this.#unasked(exempt({ policy: this.name, limits: [] }, systemClock.now()), view)
+  #exempt(view: RequestView, looks: boolean, by: Passage['by']): Passage {
+    return this.#unasked(exempt({ policy: this.name, limits: [] }, systemClock.now()), view, looks, by)
   }
 
-  #refused(view: RequestView, reason: Reason): Passage {
-    const set: LimitSet | undefined = typeof this.#options.rate === 'function' ? undefined : this.#limiter.limitsFor('list')
+  #refused(view: RequestView, looks: boolean, reason: Reason, by: Passage['by']): Passage {
+    const set: LimitSet | undefined = typeof this.#options.rate === 'function' ? undefined : this.limiter.limitsFor('list')
     const asked = set ?? { policy: this.name, limits: [] }
-    return this.#unasked(refusedUnasked(asked, reason, this.shadow, 1, systemClock.now()), view)
+    return this.#unasked(refusedUnasked(asked, reason, this.shadow, 1, systemClock.now()), view, looks, by)
   }
 
   /** A decision that the limiter has no part in. */
-  #unasked(decision: Decision, view: RequestView): Passage {
-    if (this.#watchers.any) this.#watchers.decided(decision, undefined, new SeenRequest(view, this.#address), undefined)
-    return { decision, key: undefined }
+  #unasked(decision: Decision, view: RequestView, looks: boolean, by: Passage['by']): Passage {
+    if (!looks && this.#watchers.any) this.#watchers.decided(decision, undefined, new SeenRequest(view, this.address), undefined)
+    return { decision, key: undefined, by }
   }
 
   #skips(view: RequestView): MaybePromise<boolean> {
@@ -291,7 +324,7 @@ class HttpGate implements Gate {
 
   #refund(decision: Decision, key: string): void {
     try {
-      const done: MaybePromise<void> = this.#limiter.refund(key, { of: decision })
+      const done: MaybePromise<void> = this.limiter.refund(key, { of: decision })
       if (isPromise(done)) void done.then(undefined, (error: unknown) => this.report(error, 'refund'))
     } catch (error) {
       this.report(error, 'refund')

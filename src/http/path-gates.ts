@@ -25,34 +25,60 @@ const OWN = ['defaultRate', 'rateLimits', 'skipPaths', 'methods', 'caseSensitive
 const DEFAULT_RATE = '100/m'
 let unnamed = 0
 
+/** What a request falls under. */
+export interface PathFinding<Limiter> {
+  /** The option that decided: it is not limited by `methods` or `skipPaths`, it has an entry, or it belongs to the rest. */
+  readonly by: 'methods' | 'skipPaths' | 'rateLimits' | 'defaultRate'
+  /** The path of the entry, as it was written. */
+  readonly pattern: string | undefined
+  /** Undefined where nothing is limited. */
+  readonly limiter: Limiter | undefined
+}
+
+/** The limiters of an app's paths. Called, it answers with that of a request; undefined for none. */
+export interface PathGates<Limiter> {
+  (method: string, target: string): Limiter | undefined
+  /** The same, and why. */
+  find(method: string, target: string): PathFinding<Limiter>
+}
+
 /**
  * Builds the limiters of all entries.
  * @param build makes one limiter, of options and what errors call them
- * @returns the limiter of a request; undefined for none
  * @throws ConfigError naming the entry
  */
 export function buildPathGates<Own extends { readonly rate: unknown; readonly key?: unknown }, Limiter>(
   options: PathMiddlewareOptions<Own>,
   option: string,
   build: (own: Own, option: string) => Limiter,
-): (method: string, target: string) => Limiter | undefined {
+): PathGates<Limiter> {
+  type Finding = PathFinding<Limiter>
   const entry = buildEntries(options, option, build)
   const { defaultRate, rateLimits = {}, skipPaths = [], methods, caseSensitive = false } = options
   if (typeof caseSensitive !== 'boolean') throw new ConfigError(`${option}.caseSensitive`, 'true or false', caseSensitive)
-  const built = Object.entries(rateLimits).map(
-    ([path, own]) => [path, { limiter: entry(path, own, `${option}.rateLimits[${JSON.stringify(path)}]`) }] as const,
-  )
+  const built = Object.entries(rateLimits).map(([path, own]): readonly [string, Finding] => {
+    const limiter = entry(path, own, `${option}.rateLimits[${JSON.stringify(path)}]`)
+    return [path, { by: 'rateLimits', pattern: path, limiter }]
+  })
   const rules = buildPathRules(Object.fromEntries(built), { caseSensitive }, `${option}.rateLimits`)
-  const rest = entry('default', defaultRate === undefined ? DEFAULT_RATE : defaultRate, `${option}.defaultRate`)
+  const rest: Finding = {
+    by: 'defaultRate',
+    pattern: undefined,
+    limiter: entry('default', defaultRate === undefined ? DEFAULT_RATE : defaultRate, `${option}.defaultRate`),
+  }
   const skipped = skipPaths.length === 0 ? undefined : buildPathSet(skipPaths, { caseSensitive }, `${option}.skipPaths`)
   const only = methods === undefined ? undefined : methodSet(methods, `${option}.methods`)
-  return (method, target) => {
-    if (only !== undefined && !only.has(method)) return undefined
-    if (skipped?.has(target) === true) return undefined
+  const find = (method: string, target: string): Finding => {
+    if (only !== undefined && !only.has(method)) return NOT_OF_METHODS
+    if (skipped?.has(target) === true) return SKIPPED
     const rule = rules.match(target)
-    return rule === undefined ? rest : rule.value.limiter
+    return rule === undefined ? rest : rule.value
   }
+  return Object.assign((method: string, target: string) => find(method, target).limiter, { find })
 }
+
+const NOT_OF_METHODS = { by: 'methods', pattern: undefined, limiter: undefined } as const
+const SKIPPED = { by: 'skipPaths', pattern: undefined, limiter: undefined } as const
 
 function methodSet(methods: readonly string[], option: string): ReadonlySet<string> {
   if (!Array.isArray(methods) || methods.length === 0) throw new ConfigError(option, 'a list of methods', methods)

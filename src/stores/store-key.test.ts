@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type LimitSet, buildLimitSet } from '../core/limit-set.ts'
-import { LONGEST_KEY, escaped, storeKey } from './store-key.ts'
+import { CANARY_GROUP, LONGEST_KEY, escaped, identityOf, isCounterKey, storeKey } from './store-key.ts'
 
 const set = buildLimitSet('login', '5/m', {})
 
@@ -114,5 +114,31 @@ describe('the name of a counter', () => {
   it('does not depend on how much a limit grants', () => {
     expect(storeKey(buildLimitSet('login', '500/m', {}), 'k')).toBe(storeKey(set, 'k'))
     expect(storeKey(buildLimitSet('login', '5/h', {}), 'k')).not.toBe(storeKey(set, 'k'))
+  })
+})
+
+describe('a name read back', () => {
+  it('tells the identity it was made of, unless it is a digest, and is a counter’s', () => {
+    fc.assert(
+      fc.property(nasty, (identity) => {
+        const key = storeKey(set, identity)
+        expect(identityOf(set, key)).toBe(key.startsWith('#') ? undefined : identity)
+        if (identity !== '') expect(isCounterKey(key)).toBe(true)
+      }),
+    )
+  })
+
+  it('tells nothing to another set, also to one whose name is longer', () => {
+    const key = storeKey(set, 'k')
+    for (const other of ['logi', 'login2', 'login|sliding_window:m'])
+      expect(identityOf(buildLimitSet(other, '5/m', {}), key)).toBeUndefined()
+    expect(identityOf(buildLimitSet('login', '5/m, 10/h', {}), key)).toBeUndefined()
+    expect(identityOf(set, storeKey(buildLimitSet('login', '5/m, 10/h', {}), 'k'))).toBeUndefined()
+  })
+
+  it('is told from what else stores keep', () => {
+    const canary = storeKey(buildLimitSet(CANARY_GROUP, '5/m', {}), 'k')
+    const others = [' version', '#ping', '#ping12', `${storeKey(set, 'k')} writer1`, `{x|k}#w`, 'x|k#w', '', 'k', canary]
+    expect(others.filter(isCounterKey)).toEqual([])
   })
 })

@@ -27,11 +27,18 @@ export function storeKey(set: LimitSet, identity: string): string {
 /** The identity that a name of {@link storeKey} was made of; undefined for another set's, and for a name that is a digest. */
 export function identityOf(set: LimitSet, key: string): string | undefined {
   const scope = storeKey(set, '')
-  return key.startsWith(scope) ? unescaped(key.slice(scope.length)) : undefined
+  if (!key.startsWith(scope)) return undefined
+  const rest = key.slice(scope.length)
+  // An identity has none of these left: the scope goes on.
+  return rest.includes('|') ? undefined : unescaped(rest)
 }
 
-/** Whether a name in a store, without the store's prefix, is a counter's: stores keep a few other things beside them. */
+/** The group of the counter by which it is found out whether a store is well, and still the same. */
+export const CANARY_GROUP = 'smart-ratelimit canary'
+
+/** Whether a name in a store, without the store's prefix, is that of an app's counter: there are a few other things beside them. */
 export function isCounterKey(name: string): boolean {
+  if (name.startsWith(`${escaped(CANARY_GROUP)}|`)) return false
   return /^(?:#[\w-]{43}|[^\s#{}*|]+\|[^\s#{}*]+)$/.test(name)
 }
 

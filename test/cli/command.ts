@@ -1,10 +1,11 @@
 // The command as a process of its own, for tests. Promise: it runs this source, not an older build; in a folder and an environment of its
 // own. Next: stores.test.ts.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
+import { embeddedPage } from '../../scripts/embed-page.ts'
 
 /** What a command did. */
 export interface Ran {
@@ -17,10 +18,16 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** What it finds on its standard input (default nothing). */
+  readonly input?: string
+  /** Told when it has begun, to send it a signal. */
+  readonly begun?: (child: ChildProcess) => void
 }
 
 /** The command, ready to run. */
 export interface BuiltCommand {
+  /** For tests that end it themselves. */
+  readonly file: string
   run(args: readonly string[], options?: RunOptions): Promise<Ran>
   remove(): void
 }
@@ -38,14 +45,19 @@ export async function buildCommand(): Promise<BuiltCommand> {
     platform: 'node',
     packages: 'external',
     loader: { '.sql': 'text', '.lua': 'text' },
+    plugins: [embeddedPage],
     outExtension: { '.js': '.mjs' },
     logLevel: 'error',
   })
+  const file = join(folder, 'main.mjs')
   return {
-    run: (args, { cwd = process.cwd(), env = {} } = {}) =>
+    file,
+    run: (args, { cwd = process.cwd(), env = {}, input = '', begun } = {}) =>
       new Promise((done) => {
         const { PATH = '' } = process.env
-        const child = spawn(process.execPath, [join(folder, 'main.mjs'), ...args], { cwd, env: { PATH, NO_COLOR: '1', ...env } })
+        const child = spawn(process.execPath, [file, ...args], { cwd, env: { PATH, NO_COLOR: '1', ...env } })
+        child.stdin.on('error', () => {}).end(input)
+        begun?.(child)
         let out = ''
         let err = ''
         child.stdout.on('data', (data: Buffer) => (out += data.toString()))

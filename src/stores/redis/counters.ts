@@ -30,7 +30,7 @@ export async function* counters(
       const held = some.flatMap((name, i): StoredCounter[] => {
         const text = texts[i]
         if (text === null || text === undefined) return []
-        return [{ key: name.slice(keyPrefix.length), updatedAt: undefined, textFor: () => plainText(String(text as string)) }]
+        return [{ key: name.slice(keyPrefix.length), updatedAt: undefined, textFor: () => plainText(text as string) }]
       })
       yield { now: clock?.now() ?? systemClock.now(), counters: held }
     } while (cursor !== '0')

@@ -1,6 +1,7 @@
 // A warning about a server that throws counters away when its memory is full. Promise: once for stores of one name, never an error, and nothing is
 // said where the server does not let its settings be read. Next: driver.ts.
 
+import { warningFound } from '../../core/watching.ts'
 import type { Send } from './script.ts'
 
 const warned = new Set<string>()
@@ -13,11 +14,11 @@ export async function warnOfEviction(store: string, send: Send): Promise<void> {
     if (policy === undefined || policy === 'noeviction' || Number(settings.get('maxmemory') ?? 0) === 0) return
     if (warned.has(store)) return
     warned.add(store)
-    process.emitWarning(
+    const message =
       `store ${store}: Redis has maxmemory-policy ${policy}, so a full memory makes it forget counters, and whoever is refused is ` +
-        'admitted again. Give rate limits a Redis with noeviction: then counters that exist go on, and new ones are an error.',
-      { type: 'RateLimitWarning' },
-    )
+      'admitted again. Give rate limits a Redis with noeviction: then counters that exist go on, and new ones are an error.'
+    warningFound(message)
+    process.emitWarning(message, { type: 'RateLimitWarning' })
   } catch {
     // Many hosts forbid CONFIG.
   }
