@@ -1,49 +1,53 @@
-// Monitoring: observers that count decisions, keep an eye on errors, and name the clients that are refused most.
+// Monitoring: metrics for Prometheus, a health check, who is refused most, a limit that is tried out, and an observer of one's own.
 
 import express from 'express'
-import { type Decision, type Observer } from 'smart-ratelimit'
+import { addObserver, memoryStore } from 'smart-ratelimit'
 import { rateLimit } from 'smart-ratelimit/express'
+import { healthListener } from 'smart-ratelimit/health'
+import { prometheusMetrics } from 'smart-ratelimit/metrics'
+import { liveView } from 'smart-ratelimit/monitor'
 
 const port = Number(process.env['PORT'] ?? 3000)
 const app = express()
+const store = memoryStore()
+
+// Both watch every limiter of the process, those that exist and those to come.
+const metrics = prometheusMetrics({ stores: [store] })
+const view = liveView()
 
 // An observer hears every decision after it is made. What it throws never reaches the request.
-const counts = new Map<string, number>()
-const refusals = new Map<string, number>()
-
-function count(map: Map<string, number>, name: string): void {
-  map.set(name, (map.get(name) ?? 0) + 1)
-}
-
-const observer: Observer = {
-  onDecision({ policy, kind, source }: Decision, key: string) {
-    count(counts, `policy="${policy}",kind="${kind}",source="${source}"`)
+addObserver({
+  onRefused({ policy, retryAfterMs }, key, { request }) {
     // Keys made from secrets arrive hashed, so they may be shown.
-    if (kind === 'refused') count(refusals, key)
+    console.log(`${policy}: refused ${key} at ${request?.method} ${request?.route}, again in ${retryAfterMs} ms`)
   },
   onError(error, where) {
     console.error(`${where} failed while limiting went on:`, error)
   },
-}
+})
 
-app.get('/api', rateLimit({ name: 'api', rate: '3/m', observers: [observer] }), (_request, response) => {
+app.get('/api', rateLimit({ name: 'api', rate: '3/m', store }), (_request, response) => {
   response.send('hello\n')
 })
 
-// A limit that is tried out is watched in the same way: its decisions say `refused`, and nobody is.
-app.get('/new', rateLimit({ name: 'new', rate: '1/m', shadow: true, observers: [observer] }), (_request, response) => {
+// A limit that is tried out: its decisions say what it would refuse, and nobody is refused.
+app.get('/new', rateLimit({ name: 'new', rate: '1/m', shadow: true, store }), (_request, response) => {
   response.send('hello\n')
 })
 
-// In the text format that Prometheus reads.
+app.get('/health', healthListener(store))
+
+// Whoever serves these decides who may read them.
 app.get('/metrics', (_request, response) => {
-  response
-    .type('text/plain')
-    .send([...counts].map(([labels, value]) => `ratelimit_decisions_total{${labels}} ${value}\n`).join(''))
+  response.type(metrics.contentType).send(metrics.prometheusText())
 })
 
 app.get('/top', (_request, response) => {
-  response.json([...refusals].toSorted(([, a], [, b]) => b - a).slice(0, 10))
+  response.json(view.offenders(10).map(({ key, count }) => [key, count]))
+})
+
+app.get('/shadow', (_request, response) => {
+  response.json(view.snapshot().shadow)
 })
 
 app.listen(port, (error) => {
@@ -54,5 +58,7 @@ none of these is, though the limit would refuse the second:
   curl -i http://localhost:${port}/new
 and this tells:
   curl http://localhost:${port}/metrics
-  curl http://localhost:${port}/top`)
+  curl http://localhost:${port}/top
+  curl http://localhost:${port}/shadow
+  curl http://localhost:${port}/health`)
 })

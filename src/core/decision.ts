@@ -48,6 +48,8 @@ export interface Asked {
 export interface Detail {
   readonly tightest: Limit
   readonly standings: readonly Standing[]
+  /** See {@link Decision.excess}. */
+  readonly excess?: number | undefined
 }
 
 /**
@@ -118,6 +120,14 @@ export class Decision {
 
   get reason(): Reason | undefined {
     return this.#reason
+  }
+
+  /**
+   * How many whole requests more than its limits this client could be granted now because of who decided: other processes may ask another
+   * store. 0 for a store that is asked as it should be, Infinity where nobody decides and all is let through.
+   */
+  get excess(): number {
+    return this.#source === 'open' ? Infinity : (this.#detail?.excess ?? 0)
   }
 
   /** Name of the policy that decided. */
@@ -197,11 +207,32 @@ export class Decision {
     )
   }
 
+  /** This decision with what it may be too much by. */
+  exceeding(excess: number): Decision {
+    const { tightest, standings } = this
+    if (tightest === undefined) return this
+    return new Decision(
+      this.#asked,
+      this.kind,
+      this.source,
+      this.reason,
+      this.allowed,
+      this.remaining,
+      this.resetAfterMs,
+      this.nextAfterMs,
+      this.retryAfterMs,
+      this.cost,
+      this.now,
+      { tightest, standings, excess },
+    )
+  }
+
   /** Everything, as plain data. */
   toJSON(): Record<string, unknown> {
     const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } =
       this
-    return { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings }
+    const { excess } = this
+    return { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, excess, reason, now, standings }
   }
 
   /** What `console.log` shows. */

@@ -74,11 +74,7 @@ export class StoreError extends RateLimitError {
   /** What the failure means; undefined where the store cannot tell. */
   readonly kind: StoreErrorKind | undefined
 
-  constructor(
-    store: string,
-    message: string,
-    options?: { cause?: unknown; code?: StoreErrorCode; kind?: StoreErrorKind },
-  ) {
+  constructor(store: string, message: string, options?: { cause?: unknown; code?: StoreErrorCode; kind?: StoreErrorKind }) {
     super(options?.code ?? 'ERR_RATELIMIT_STORE', `store ${store}: ${message}`, options)
     this.store = store
     this.kind = options?.kind

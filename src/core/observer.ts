@@ -58,7 +58,7 @@ export interface BanEvent {
   /** A `penalty` after a refusal, or the app's own `call` of `ban`. */
   readonly cause: 'penalty' | 'call'
   /** Lifts it. */
-  lift(): MaybePromise<void>
+  readonly lift: () => MaybePromise<void>
 }
 
 /** A ban is over before its time. */

@@ -14,8 +14,8 @@ let everywhereTimesAll = false
 const MOST_WARNINGS = 50
 /** What was found before anybody watched. */
 const warned: string[] = []
-/** Of decisions on stores that answer at once, one in so many is timed. */
-const TIMED_IN = 64
+/** Of decisions on stores that answer at once, one in 64 is timed: a mask, and a first one that is. */
+const TIMED_IN = 63
 
 /**
  * Lets an observer watch every limiter of the process, those that exist and those to come. It is told of the warnings there have been.
@@ -70,15 +70,19 @@ export class Watchers {
   readonly #own: readonly Observer[]
   readonly #store: ObservedStore
   readonly #shadow: boolean
+  /** Whether every check is timed, for its own sake. */
   readonly #timesAll: boolean
   /** The context of decisions of which nothing else is known. */
   readonly #plain: DecisionContext
-  #turn = 0
+  #turn = TIMED_IN
+  /** Its own observers and those of the process, and the list of the latter at that time. */
+  #joined: readonly Observer[] = NOBODY
+  #joinedFor: readonly Observer[] | undefined
 
   constructor(observers: readonly Observer[] | undefined, store: ObservedStore, shadow: boolean) {
     this.#own = observers ?? NOBODY
     this.own = this.#own.length > 0
-    this.#timesAll = this.#own.some(timesAll)
+    this.#timesAll = !store.sync || this.#own.some(timesAll)
     this.#store = store
     this.#shadow = shadow
     this.#plain = Object.freeze({ request: undefined, shadow, store, tookMs: undefined })
@@ -91,19 +95,25 @@ export class Watchers {
 
   /** When a check begins, for `decided`; undefined for one that is not timed. */
   begin(): number | undefined {
-    const times = !this.#store.sync || this.#turn++ % TIMED_IN === 0 || this.#timesAll || everywhereTimesAll
-    return times ? monotonicMs() : undefined
+    this.#turn = (this.#turn + 1) & TIMED_IN
+    return this.#turn === 0 || this.#timesAll || everywhereTimesAll ? monotonicMs() : undefined
   }
 
   decided(decision: Decision, key: string | undefined, request: ObservedRequest | undefined, begunAt: number | undefined): void {
     const context = request === undefined && begunAt === undefined ? this.#plain : this.#context(request, begunAt)
-    for (const observer of this.#own) this.#tell(observer, decision, key, context)
-    for (const observer of everywhere) {
-      // One that also stands among the limiter's own hears of it once.
-      if (!this.own || !this.#own.includes(observer)) this.#tell(observer, decision, key, context)
+    const refused = decision.kind === 'refused'
+    for (const observer of this.#all()) {
+      try {
+        observer.onDecision?.(decision, key, context)
+        if (!refused) continue
+        if (this.#shadow) observer.onWouldBlock?.(decision, key, context)
+        else observer.onRefused?.(decision, key, context)
+      } catch (error) {
+        this.failed(error, 'observer')
+      }
     }
     if (channels.decisions.hasSubscribers) channels.decisions.publish({ decision, key, context })
-    if (decision.kind !== 'refused') return
+    if (!refused) return
     const channel = this.#shadow ? channels.wouldBlocks : channels.refusals
     if (channel.hasSubscribers) channel.publish({ decision, key, context })
   }
@@ -124,17 +134,6 @@ export class Watchers {
     if (channels.errors.hasSubscribers) channels.errors.publish({ error, where })
   }
 
-  #tell(observer: Observer, decision: Decision, key: string | undefined, context: DecisionContext): void {
-    try {
-      observer.onDecision?.(decision, key, context)
-      if (decision.kind !== 'refused') return
-      if (this.#shadow) observer.onWouldBlock?.(decision, key, context)
-      else observer.onRefused?.(decision, key, context)
-    } catch (error) {
-      this.failed(error, 'observer')
-    }
-  }
-
   #each(tell: (observer: Observer) => void): void {
     for (const observer of this.#all()) {
       try {
@@ -145,8 +144,14 @@ export class Watchers {
     }
   }
 
-  #all(): ReadonlySet<Observer> {
-    return new Set([...this.#own, ...everywhere])
+  /** Both, those that are in both once. */
+  #all(): readonly Observer[] {
+    if (!this.own) return everywhere
+    if (this.#joinedFor !== everywhere) {
+      this.#joinedFor = everywhere
+      this.#joined = [...new Set([...this.#own, ...everywhere])]
+    }
+    return this.#joined
   }
 
   #context(request: ObservedRequest | undefined, begunAt: number | undefined): DecisionContext {

@@ -176,7 +176,10 @@ class StoreLimiter<S extends Store, Subject> {
 
   #later(taken: PromiseLike<Taken>, set: LimitSet, key: string, cost: number, mode: Mode): Promise<Decision> {
     return taken.then(
-      (answer) => decide(set, answer, cost, this.#shadow),
+      (answer) => {
+        const decision = decide(set, answer, cost, this.#shadow)
+        return answer.excess === undefined ? decision : decision.exceeding(answer.excess)
+      },
       (error: unknown) => {
         const asked = { set, key, cost, mode, now: this.#clock.now() }
         const decision = decideWithoutStore(error, this.#onStoreError, this.#decider, asked, this.#shadow)

@@ -43,7 +43,8 @@ export function decideWithoutStore(
     const { takeLocally } = decider as Partial<LocalDecider>
     if (takeLocally === undefined) throw error
     const local = takeLocally.call(decider, set, key, cost, mode)
-    return decide(local.set, local.taken, cost, shadow).by(set)
+    const decision = decide(local.set, local.taken, cost, shadow).by(set)
+    return decision.exceeding(local.taken.excess ?? 0)
   }
   const open = how === 'allow'
   const source = open ? 'open' : 'closed'
