@@ -172,25 +172,22 @@ export class Decision {
   /** This decision with a longer wait: what a penalty adds to a refusal. */
   waitingAtLeast(ms: number): Decision {
     const { retryAfterMs: own } = this
-    return new Decision(
-      this.#asked,
-      this.kind,
-      this.source,
-      this.reason,
-      this.allowed,
-      this.remaining,
-      this.resetAfterMs,
-      this.nextAfterMs,
-      own === undefined ? undefined : Math.max(own, ms),
-      this.cost,
-      this.now,
-      this.#detail,
-    )
+    return this.#with(this.#asked, own === undefined ? undefined : Math.max(own, ms), this.#detail)
   }
 
   /** This decision as one by other limits of the same names: what a share of them found. */
   by(asked: Asked): Decision {
     const detail = this.#detail === undefined ? undefined : { ...this.#detail, tightest: namedLike(this.#detail.tightest, asked) }
+    return this.#with(asked, this.retryAfterMs, detail)
+  }
+
+  /** This decision with what it may be too much by. */
+  exceeding(excess: number): Decision {
+    const { tightest, standings } = this
+    return tightest === undefined ? this : this.#with(this.#asked, this.retryAfterMs, { tightest, standings, excess })
+  }
+
+  #with(asked: Asked, retryAfterMs: number | undefined, detail: Detail | undefined): Decision {
     return new Decision(
       asked,
       this.kind,
@@ -200,30 +197,10 @@ export class Decision {
       this.remaining,
       this.resetAfterMs,
       this.nextAfterMs,
-      this.retryAfterMs,
+      retryAfterMs,
       this.cost,
       this.now,
       detail,
-    )
-  }
-
-  /** This decision with what it may be too much by. */
-  exceeding(excess: number): Decision {
-    const { tightest, standings } = this
-    if (tightest === undefined) return this
-    return new Decision(
-      this.#asked,
-      this.kind,
-      this.source,
-      this.reason,
-      this.allowed,
-      this.remaining,
-      this.resetAfterMs,
-      this.nextAfterMs,
-      this.retryAfterMs,
-      this.cost,
-      this.now,
-      { tightest, standings, excess },
     )
   }
 
@@ -232,7 +209,22 @@ export class Decision {
     const { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, reason, now, standings } =
       this
     const { excess } = this
-    return { allowed, kind, policy, limit, remaining, resetAfterMs, resetAt, retryAfterMs, cost, source, excess, reason, now, standings }
+    return {
+      allowed,
+      kind,
+      policy,
+      limit,
+      remaining,
+      resetAfterMs,
+      resetAt,
+      retryAfterMs,
+      cost,
+      source,
+      excess,
+      reason,
+      now,
+      standings,
+    }
   }
 
   /** What `console.log` shows. */

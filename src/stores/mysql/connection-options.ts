@@ -2,6 +2,7 @@
 // those beside it; no error shows a password, nor a URL that may hold one. Next: own-pool.ts, which connects.
 
 import { ConfigError } from '../../core/errors.ts'
+import { HIDDEN_URL, parseDatabaseUrl } from '../database-url.ts'
 
 /** Where a server is, for a pool that the store makes itself. A `url` wins over the parts beside it. */
 export interface MysqlConnection {
@@ -85,36 +86,13 @@ export function connectionSettings(source: MysqlConnection, option: string): Con
   }
 }
 
-/** The parts that a URL has. What is wrong with one is told without showing it. */
+/** The parts that a URL has. */
 function partsOf(url: unknown, option: string): MysqlConnection {
-  const shape = 'mysql://user:password@host:3306/database'
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed === undefined || !['mysql:', 'mariadb:'].includes(parsed.protocol) || parsed.hostname === '')
-    throw new ConfigError(
-      option,
-      `${shape} (special characters of a password written as %XX)`,
-      typeof url === 'string' ? HIDDEN : url,
-    )
-  const ssl = sslOf(parsed.searchParams, option)
-  return {
-    host: decoded(parsed.hostname.replace(/^\[(.*)\]$/, '$1'), option),
-    ...(parsed.port !== '' && { port: Number(parsed.port) }),
-    ...(parsed.pathname.length > 1 && { database: decoded(parsed.pathname.slice(1), option) }),
-    ...(parsed.username !== '' && { user: decoded(parsed.username, option) }),
-    ...(parsed.password !== '' && { password: decoded(parsed.password, option) }),
-    ...(ssl !== undefined && { ssl }),
-  }
-}
-
-/** Stands for a URL in errors. */
-const HIDDEN = Symbol('a URL that is not shown')
-
-function decoded(text: string, option: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw new ConfigError(option, 'special characters written as %XX, and % itself as %25', HIDDEN)
-  }
+  const { parts, parameters } = parseDatabaseUrl(url, ['mysql:', 'mariadb:'], 3306, option)
+  const { host } = parts
+  if (host === undefined) throw new ConfigError(option, 'a URL with a host', HIDDEN_URL)
+  const ssl = sslOf(parameters, option)
+  return { ...parts, host, ...(ssl !== undefined && { ssl }) }
 }
 
 function sslOf(parameters: URLSearchParams, option: string): MysqlConnection['ssl'] | undefined {
@@ -127,7 +105,7 @@ function sslOf(parameters: URLSearchParams, option: string): MysqlConnection['ss
       throw new ConfigError(
         `${option}?${key}`,
         `no parameter but ssl (true, false) and ssl-mode (${Object.keys(SSL_MODES).join(', ')})`,
-        HIDDEN,
+        HIDDEN_URL,
       )
   }
   return ssl

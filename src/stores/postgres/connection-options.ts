@@ -2,6 +2,7 @@
 // those beside it; no error shows a password, nor a URL that may hold one. Next: own-pool.ts, which connects.
 
 import { ConfigError } from '../../core/errors.ts'
+import { HIDDEN_URL, parseDatabaseUrl } from '../database-url.ts'
 
 /** Where a server is, for a pool that the store makes itself. A `url` wins over the parts beside it. */
 export interface PostgresConnection {
@@ -94,37 +95,11 @@ export function connectionSettings(source: PostgresConnection, option: string): 
   }
 }
 
-/** The parts that a URL has. What is wrong with one is told without showing it. */
+/** The parts that a URL has. */
 function partsOf(url: unknown, option: string): PostgresConnection {
-  const shape = 'postgres://user:password@host:5432/database'
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed === undefined || !['postgres:', 'postgresql:'].includes(parsed.protocol))
-    throw new ConfigError(
-      option,
-      `${shape} (special characters of a password written as %XX)`,
-      typeof url === 'string' ? HIDDEN : url,
-    )
-  const { host, ssl } = parametersOf(parsed.searchParams, option)
-  const named = parsed.hostname === '' ? host : decoded(parsed.hostname.replace(/^\[(.*)\]$/, '$1'), option)
-  return {
-    ...(named !== undefined && { host: named }),
-    ...(parsed.port !== '' && { port: Number(parsed.port) }),
-    ...(parsed.pathname.length > 1 && { database: decoded(parsed.pathname.slice(1), option) }),
-    ...(parsed.username !== '' && { user: decoded(parsed.username, option) }),
-    ...(parsed.password !== '' && { password: decoded(parsed.password, option) }),
-    ...(ssl !== undefined && { ssl }),
-  }
-}
-
-/** Stands for a URL in errors. */
-const HIDDEN = Symbol('a URL that is not shown')
-
-function decoded(text: string, option: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw new ConfigError(option, 'special characters written as %XX, and % itself as %25', HIDDEN)
-  }
+  const { parts, parameters } = parseDatabaseUrl(url, ['postgres:', 'postgresql:'], 5432, option)
+  const { host, ssl } = parametersOf(parameters, option)
+  return { ...(host !== undefined && { host }), ...parts, ...(ssl !== undefined && { ssl }) }
 }
 
 function parametersOf(parameters: URLSearchParams, option: string): { host?: string; ssl?: boolean | object } {
@@ -137,7 +112,7 @@ function parametersOf(parameters: URLSearchParams, option: string): { host?: str
       throw new ConfigError(
         `${option}?${key}`,
         `no parameter but host (a socket's folder), ssl (true, false) and sslmode (${Object.keys(SSL_MODES).join(', ')})`,
-        HIDDEN,
+        HIDDEN_URL,
       )
   }
   return found
