@@ -3,9 +3,11 @@
 
 import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import { embeddedPageForVite } from './scripts/embed-page.ts'
 
 export default defineConfig({
   plugins: [
+    embeddedPageForVite,
     {
       name: 'text-files',
       enforce: 'pre',

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { embeddedPage } from './embed-page.ts'
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>
@@ -46,6 +47,7 @@ async function emitCode(): Promise<void> {
       sourcesContent: false,
       chunkNames: 'chunks/[name]-[hash]',
       loader: { '.lua': 'text', '.sql': 'text' },
+      plugins: [embeddedPage],
       logLevel: 'warning',
     })
   } catch {

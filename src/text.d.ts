@@ -1,5 +1,5 @@
-// Scripts of the stores are files of their own; the build and the test runner hand them over as text.
-// Next: ../scripts/build.ts.
+// Scripts of the stores are files of their own; the build and the test runner hand them over as text, and the dashboard's page with its files.
+// Next: ../scripts/build.ts, ../scripts/embed-page.ts.
 
 declare module '*.lua' {
   const text: string
@@ -9,4 +9,9 @@ declare module '*.lua' {
 declare module '*.sql' {
   const text: string
   export default text
+}
+
+declare module '*.html' {
+  export const html: string
+  export const files: Readonly<Record<string, string>>
 }

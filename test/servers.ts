@@ -12,6 +12,7 @@ import type { Found } from './servers/shared-servers.ts'
 
 export { startMariadb } from './servers/mariadb.ts'
 export { startPostgres } from './servers/postgres.ts'
+export type { OwnServer } from './servers/own-server.ts'
 export { startRedis, startRedisCluster } from './servers/redis.ts'
 
 /** A running server, as a block of tests sees it. */
@@ -74,10 +75,17 @@ export function describeWithOwnServer(kind: keyof typeof OWN_PROGRAMS, title: st
   })
 }
 
-function withoutServer(kind: ServerKind, { kind: problem, reason }: Extract<Found, { readonly reason: string }>): void {
+function withoutServer(kind: ServerKind, found: NotFound): void {
+  withoutIt(kind, found, SERVER_VARIABLES[kind])
+}
+
+type NotFound = Extract<Found, { readonly reason: string }>
+
+/** What stands in the place of tests that need something: skipped with the reason, and with `CI` failing. */
+export function withoutIt(what: string, { kind: problem, reason }: NotFound, variable: string): void {
   const isCi = !['', undefined, 'false', '0'].includes(process.env['CI'])
-  test(`needs ${kind}`, ({ skip }) => {
+  test(`needs ${what}`, ({ skip }) => {
     skip(problem === 'missing' && !isCi, reason)
-    expect.fail(`No ${kind}: ${reason}. ${SERVER_VARIABLES[kind]} may name one that is there already.`)
+    expect.fail(`No ${what}: ${reason}. ${variable} may name one that is there already.`)
   })
 }

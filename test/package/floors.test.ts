@@ -28,7 +28,7 @@ const BY_NAME: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Files outside stores/ and cli/ that may use Node's own modules. The rest runs on every JavaScript runtime. */
-const NODE_ALLOWED: readonly string[] = ['src/config/settings-file.ts', 'src/http/background-file.ts']
+const NODE_ALLOWED: readonly string[] = ['src/config/settings-file.ts', 'src/http/background-file.ts', 'src/monitor/statsd.ts']
 
 /**
  * Folders of frameworks that want their own classes: the optional peers they import when they run. Nothing outside such a folder imports
@@ -37,6 +37,11 @@ const NODE_ALLOWED: readonly string[] = ['src/config/settings-file.ts', 'src/htt
 const PEERS_AT_RUN_TIME: Readonly<Record<string, readonly string[]>> = {
   'src/stores/redis/': ['ioredis', 'redis'],
   'src/adapters/nest/': ['@nestjs/common', '@nestjs/core'],
+}
+
+/** Folders that the build bundles with the packages they import, so that those who install ours need none of them. */
+const BUNDLED: Readonly<Record<string, readonly string[]>> = {
+  'src/monitor/dashboard/page/': ['preact', 'uplot'],
 }
 
 /** Files outside that import from such a folder nevertheless: what they import loads its packages when a store connects, not before. */
@@ -144,6 +149,8 @@ describe('the floors', () => {
       if (specifier.startsWith('.') || isBuiltin(specifier)) return false
       const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
       const [, atRunTime = []] = Object.entries(PEERS_AT_RUN_TIME).find(([folder]) => path.startsWith(folder)) ?? []
+      const [, bundled = []] = Object.entries(BUNDLED).find(([folder]) => path.startsWith(folder)) ?? []
+      if (bundled.includes(name)) return false
       return !dependencies.includes(name) && !(peers.includes(name) && (typeOnly || atRunTime.includes(name)))
     })
     expect(wrong).toEqual([])
@@ -159,6 +166,13 @@ describe('the floors', () => {
       const used = files.filter(({ path }) => path.startsWith(folder)).flatMap(({ imports }) => imports)
       const unused = names.filter((name) => !used.some(({ specifier, typeOnly }) => specifier === name && !typeOnly))
       expect(unused, 'packages that need no place in PEERS_AT_RUN_TIME').toEqual([])
+    }
+  })
+
+  it('keep what is bundled apart: others import it as one module, by the file that its build begins with', () => {
+    for (const folder of Object.keys(BUNDLED)) {
+      const inside = eachImport(({ path }, { target }) => target?.startsWith(folder) === true && !path.startsWith(folder))
+      expect(inside).toEqual(['src/monitor/dashboard/page-files.ts → ./page/index.html'])
     }
   })
 
@@ -203,7 +217,7 @@ describe('every file', () => {
     const dead = files.flatMap(({ path, text }) => {
       const opening = /^(?:#!.*\n)?((?:\/\/.*\n)+)/.exec(text)?.[1]?.replaceAll('\n//', '') ?? ''
       const next = /\b(?:Next:|Start reading at)(.*)/.exec(opening)?.[1] ?? ''
-      const named = [...next.matchAll(/[\w./-]+\.(?:ts|lua|sql|md)\b/g)].map(([name]) => join(dirname(path), name))
+      const named = [...next.matchAll(/[\w./-]+\.(?:tsx?|lua|sql|md)\b/g)].map(([name]) => join(dirname(path), name))
       return named.filter((name) => !existsSync(name)).map((name) => `${path} → ${name}`)
     })
     expect(dead).toEqual([])
@@ -212,7 +226,7 @@ describe('every file', () => {
   it('is named in kebab-case after one idea', () => {
     const vague = /^(utils?|helpers?|common|lib|types?|base|manager)(\.|$)/
     const wrong = files.filter(({ path }) =>
-      path.split('/').some((part) => vague.test(part) || !/^[a-z0-9-]+(\.ts)?$/.test(part)),
+      path.split('/').some((part) => vague.test(part) || !/^[a-z0-9-]+(\.tsx?)?$/.test(part)),
     )
     expect(wrong.map(({ path }) => path)).toEqual([])
   })

@@ -28,7 +28,7 @@ const STATEMENT = /\b(import|export)\b(\s+type\b)?([^'"`;()]*?)\bfrom\s*['"]([^'
 
 /** Every shipped file of src/. */
 export function sourceFiles(): readonly SourceFile[] {
-  return globSync('src/**/*.ts')
+  return globSync('src/**/*.{ts,tsx}')
     .map((path) => path.replaceAll('\\', '/'))
     .filter((path) => !/\.(test|d)\.ts$/.test(path))
     .toSorted()

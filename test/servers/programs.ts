@@ -1,4 +1,4 @@
-// Where the servers' programs are. Promise: what the machine lacks is installed by one apt-get call per run, by root on Debian alone;
+// Where the programs that tests start are: servers, and a browser. Promise: what the machine lacks is installed by one apt-get call per run, by root on Debian alone;
 // otherwise the error says what to install. No service is started by it. Next: own-server.ts, which starts a program.
 
 import { execFile } from 'node:child_process'
@@ -14,6 +14,7 @@ const PACKAGES = {
   initdb: ['postgresql'],
   mariadbd: ['mariadb-server-core'],
   'mariadb-install-db': ['mariadb-server-core', 'mariadb-client-core'],
+  chromium: ['chromium'],
 } as const satisfies Record<string, readonly string[]>
 
 export type ProgramName = keyof typeof PACKAGES
