@@ -24,7 +24,7 @@ const CLIENTS: readonly Client[] = [
   { address: '2001:db8:51:7::9', path: '/search?q=hats', everyTurns: 11 },
   { address: '192.0.2.66', path: '/upload', everyTurns: 23 },
   { address: '198.51.100.77', path: '/login', everyTurns: 60 },
-  { address: '203.0.113.66', path: '/login', everyTurns: 6, rests: 60 },
+  { address: '203.0.113.66', path: '/code', everyTurns: 6, rests: 60 },
 ]
 
 /** Begins; what it returns ends it. */

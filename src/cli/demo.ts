@@ -105,7 +105,7 @@ function demoRoutes(store: MemoryStore, observer: Observer): readonly Route[] {
   return [
     {
       path: '/login',
-      about: '5 per minute, fixed window from the first try, then out for 2 minutes: strict, for passwords',
+      about: '5 per minute, fixed window from the first try: strict, for passwords',
       curl: 'for i in $(seq 7); do curl -si URL/login | head -1; done',
       limiter: rateLimit({
         ...shown,
@@ -113,9 +113,15 @@ function demoRoutes(store: MemoryStore, observer: Observer): readonly Route[] {
         rate: '5/m',
         algorithm: 'fixed_window',
         algorithmConfig: { align: 'first' },
-        penalty: { durationMs: 120_000 },
       }),
       answer: 'Welcome back.',
+    },
+    {
+      path: '/code',
+      about: '3 per minute, then out for 2 minutes: for one-time codes',
+      curl: 'for i in $(seq 5); do curl -si URL/code | head -1; done',
+      limiter: rateLimit({ ...shown, name: 'code', rate: '3/m', penalty: { durationMs: 120_000 } }),
+      answer: 'The code is right.',
     },
     {
       path: '/api',
