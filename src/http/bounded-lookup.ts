@@ -4,7 +4,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { type MaybePromise, isPromise } from '../core/maybe.ts'
 import { systemScheduler } from '../core/scheduler.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { parseAddress } from './parse-address.ts'
 
 /** A provider: a country or region for an address; nothing when it does not know. */

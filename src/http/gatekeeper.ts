@@ -5,7 +5,7 @@
 import type { Decision } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import type { Exchange } from './exchange.ts'
 import { GATE_OPTIONS, type Gate, type GateOptions, type Passage, buildGate } from './gate.ts'
 import { type HeaderTarget, tightest } from './headers.ts'

@@ -4,7 +4,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { type MaybePromise, andThen } from '../core/maybe.ts'
 import type { RequestView } from '../core/request.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { UNKNOWN, buildBound } from './bounded-lookup.ts'
 import { beforeColon, checkFunction, checkText } from './key-text.ts'
 import type { KeyInput, ReadyKey } from './keys.ts'

@@ -3,7 +3,7 @@
 
 import { type Clock, systemClock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { type BackgroundFile, backgroundFile, fileOptions } from './background-file.ts'
 
 /** What a database says of an address: for GeoLite2 and GeoIP2 an object with `country`, `continent`, `city`, … */

@@ -4,7 +4,7 @@
 import type { Decision } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Limit } from '../core/limit.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { retryAfterSeconds } from './headers.ts'
 
 /** Options of {@link refusal}. */

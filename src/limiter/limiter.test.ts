@@ -94,6 +94,7 @@ describe('the call people learn first', () => {
       resetAt: START + 1000,
       cost: 1,
       source: 'primary',
+      excess: 0,
       now: START,
       standings: [
         { name: '2-per-s', limit: 2, periodMs: 1000, remaining: 1, resetAfterMs: 1000, nextAfterMs: 1000 },

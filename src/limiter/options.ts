@@ -3,6 +3,7 @@
 
 import type { BanTerms } from '../core/ban-terms.ts'
 import { calendar } from '../core/calendar.ts'
+import { checkNames } from '../core/check-names.ts'
 import type { Clock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { RateInput } from '../core/limit-set.ts'
@@ -82,17 +83,6 @@ export const LIMITER_OPTIONS: readonly string[] = [
 ] satisfies readonly (keyof LimiterOptions)[]
 
 const DAY_MS = 86_400_000
-
-/** @throws ConfigError when something is not an object or has a name that is not known */
-export function checkNames(options: unknown, known: readonly string[], option: string): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new ConfigError(option, 'an object', options)
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) {
-      throw new ConfigError(`${option}.${key}`, `one of ${known.join(', ')}`, (options as Record<string, unknown>)[key])
-    }
-  }
-}
 
 /** Checks what the types cannot, for callers without them. The rates are checked by `buildLimitSet`. */
 export function checkOptions(options: LimiterOptions<Store, never>, option: string): void {

@@ -3,7 +3,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { type RateInput, buildLimitSet } from '../core/limit-set.ts'
 import { type MaybePromise, andThen } from '../core/maybe.ts'
-import { checkNames } from './options.ts'
+import { checkNames } from '../core/check-names.ts'
 
 /** How a tier is found. */
 export interface TieredOptions<Subject, Tier extends MaybePromise<string | null | undefined>> {

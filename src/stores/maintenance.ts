@@ -1,6 +1,7 @@
 // What a store with tables does beside deciding: making its table, and clearing it. Types, and the pattern of keys.
 // Promise: no request makes a table; no clean-up deletes a live counter unless it is told to. Next: sqlite/index.ts.
 
+import { checkNames } from '../core/check-names.ts'
 import { ConfigError } from '../core/errors.ts'
 import { escaped } from './store-key.ts'
 import type { ListingStore } from './listing.ts'
@@ -52,10 +53,7 @@ const LONGEST_PATTERN = 512
 
 /** @throws ConfigError naming the option that is wrong */
 export function cleanupSettings(options: CleanupOptions, option = 'cleanup'): CleanupSettings {
-  const known = ['dryRun', 'olderThanMs', 'batchSize', 'keyPattern', 'onProgress']
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new ConfigError(`${option}.${key}`, `one of ${known.join(', ')}`, undefined)
-  }
+  checkNames(options, ['dryRun', 'olderThanMs', 'batchSize', 'keyPattern', 'onProgress'], option)
   const { dryRun = false, olderThanMs, batchSize = 1000, keyPattern, onProgress = () => {} } = options
   if (typeof dryRun !== 'boolean') throw new ConfigError(`${option}.dryRun`, 'true or false', dryRun)
   if (olderThanMs !== undefined && !(Number.isSafeInteger(olderThanMs) && olderThanMs > 0))

@@ -1,6 +1,7 @@
 // Options that every store behind a connection takes. Promise: a misspelt or impossible one fails at construction, naming it.
 // Next: remote.ts, which reads them.
 
+import { checkNames } from '../core/check-names.ts'
 import type { Clock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 
@@ -57,12 +58,7 @@ const LONGEST_PREFIX = 64
  * @throws ConfigError naming the option
  */
 export function remoteSettings(options: RemoteOptions, option: string, own: readonly string[], kind: string): RemoteSettings {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new ConfigError(option, 'an object', options)
-  const known = [...own, ...REMOTE_OPTIONS]
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new ConfigError(`${option}.${key}`, `one of ${known.join(', ')}`, undefined)
-  }
+  checkNames(options, [...own, ...REMOTE_OPTIONS], option)
   const whole = (key: keyof typeof DEFAULTS, least: number, most: number): number => {
     const value = options[key] ?? DEFAULTS[key]
     if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)

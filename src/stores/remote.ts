@@ -8,6 +8,7 @@ import type { BanTerms } from '../core/ban-terms.ts'
 import { StoreError } from '../core/errors.ts'
 import type { LimitSet } from '../core/limit-set.ts'
 import { Deadlines, type Waiter, afterSockets } from './deadlines.ts'
+import type { LateGrant, LateTeller } from './late.ts'
 import { heldStates, parseRecord } from './record.ts'
 import { RefusalMemory } from './refusal-memory.ts'
 import type { RemoteSettings } from './remote-options.ts'
@@ -115,7 +116,7 @@ export function remoteStore(driver: Driver, settings: RemoteSettings): AsyncStor
 }
 
 /** See {@link remoteStore}. A class for stores that can do more. */
-export class RemoteStore implements AsyncStore, UpdatableStore {
+export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
   readonly name: string
   readonly sync = false
   readonly clock?: Clock
@@ -139,6 +140,7 @@ export class RemoteStore implements AsyncStore, UpdatableStore {
   #turnMs = 0
   #inTurn = false
   #closed = false
+  readonly #listeners = new Set<(late: LateGrant) => void>()
 
   constructor(driver: Driver, settings: RemoteSettings) {
     this.name = driver.name
@@ -205,6 +207,11 @@ export class RemoteStore implements AsyncStore, UpdatableStore {
     this.#deadlines.close(this.#closedError())
     this.#refusals?.clear()
     await this.#driver.close()
+  }
+
+  onLateGrant(listener: (late: LateGrant) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   update(set: LimitSet, identity: string, change: Change, entry?: Entry): Promise<Updated> {
@@ -346,13 +353,24 @@ export class RemoteStore implements AsyncStore, UpdatableStore {
       for (const waiter of waiters) waiter.reject(failure)
       return
     }
-    for (let i = 0; i < waiters.length; i++) waiters[i]?.resolve(takenBy(asking, found, i))
+    for (let i = 0; i < waiters.length; i++) {
+      const waiter = waiters[i] as Waiter<Taken>
+      if (waiter.settled) this.#wasLate(asking, found, i)
+      else waiter.resolve(takenBy(asking, found, i))
+    }
     const refusals = this.#refusals
     if (refusals === undefined || asking.mode === 'peek') return
     if (asking.mode === 'take' && found.granted < asking.count)
       refusals.keep(asking.set, identity, asking.cost, takenBy(asking, found, asking.count - 1), askedAt)
     // A change of this store's own shows at once, also to an answer that was on its way.
     else if (refusals.size > 0) refusals.forget(asking.set, identity)
+  }
+
+  /** Nobody waits for this answer any more; what it was charged is not lost on those who listen. */
+  #wasLate(asking: Asking, found: Found, i: number): void {
+    if (this.#listeners.size === 0 || i >= found.granted) return
+    const { set, identity, cost, mode, takenAt } = asking
+    for (const listener of this.#listeners) listener({ set, identity, cost, mode, takenAt, taken: takenBy(asking, found, i) })
   }
 
   #failure(error: unknown): StoreError {

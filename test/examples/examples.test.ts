@@ -142,9 +142,14 @@ describe('the example', () => {
     await using running = await startExample('monitoring')
     await statusesOf(running, { path: '/api', statuses: THREE })
     const metrics = await (await fetch(`http://localhost:${running.port}/metrics`)).text()
-    expect(metrics).toContain('ratelimit_decisions_total{policy="api",kind="granted",source="primary"} 3\n')
-    expect(metrics).toContain('ratelimit_decisions_total{policy="api",kind="refused",source="primary"} 1\n')
+    expect(metrics).toContain('requests_total{policy="api",result="granted",source="primary",store="memory"} 3\n')
+    expect(metrics).toContain('requests_total{policy="api",result="refused",source="primary",store="memory"} 1\n')
     expect(await (await fetch(`http://localhost:${running.port}/top`)).json()).toEqual([[expect.stringMatching(/^ip:/), 1]])
+    await statusesOf(running, { path: '/new', statuses: [200, 200] })
+    expect(await (await fetch(`http://localhost:${running.port}/shadow`)).json()).toMatchObject([
+      { policy: 'new', admitted: 1, wouldRefuse: 1 },
+    ])
+    expect(await (await fetch(`http://localhost:${running.port}/health`)).json()).toEqual({ healthy: true, status: 'healthy' })
   })
 
   test('trpc refuses the fourth call of a batch, and no other', async () => {

@@ -1,0 +1,263 @@
+// Carries what is known from one store to another: to the next one before it decides about a key, to the standby in the background, and
+// back to a key's own store what others granted in its place. Promise: a store does not decide about a key before it knows what this process
+// knows of it; what is owed to a store is added there, once. Next: shadow.ts (what is known), payments.ts (what is owed), seeding.ts (how
+// it is told).
+
+import type { Clock } from '../../core/clock.ts'
+import type { LimitSet } from '../../core/limit-set.ts'
+import { takeFromRecord } from '../record.ts'
+import { type Mode, READING_WIDTH, type State, type Taken } from '../store.ts'
+import { Delivery } from './delivery.ts'
+import type { Member } from './member.ts'
+import type { FailoverSettings } from './options.ts'
+import type { Payments } from './payments.ts'
+import { type States, copyOf, shift, usedAt } from './seeding.ts'
+import { type Decider, type Known, LOCAL, NOWHERE, type Shadow, differenceMs, lacks, moveTo, turnTo } from './shadow.ts'
+
+/** A ban that ends within this may have ended by the store's clock. */
+const BAN_SLACK_MS = 50
+
+/** What a store was asked. */
+export interface Heard {
+  readonly set: LimitSet
+  readonly identity: string
+  readonly cost: number
+  readonly mode: Mode
+  readonly takenAt: number | undefined
+}
+
+/** What is known of a key, for this process's own share. */
+export interface KnownStates {
+  readonly states: States
+  readonly bannedForMs: number
+}
+
+/** See the head of this file. */
+export class Carrier {
+  readonly #settings: FailoverSettings
+  readonly #ordered: (identity: string) => readonly Member[]
+  readonly #shares: () => number
+  readonly #alone: Decider
+  readonly #nobody: Decider
+  readonly #delivery: Delivery
+  readonly #shadow: Shadow | undefined
+  readonly #payments: Payments
+
+  /**
+   * @param ordered the stores in the order in which a key asks them
+   * @param writer names this process in what it adds to a store
+   * @param shares among how many processes limits are shared
+   * @param localClock what this process's own share is decided by
+   */
+  constructor(
+    settings: FailoverSettings,
+    ordered: (identity: string) => readonly Member[],
+    writer: string,
+    shares: () => number,
+    localClock: Clock,
+  ) {
+    this.#settings = settings
+    this.#ordered = ordered
+    this.#shares = shares
+    this.#alone = { place: LOCAL, clock: localClock }
+    this.#nobody = { place: NOWHERE, clock: localClock }
+    this.#delivery = new Delivery({ settings, ordered, writer, shares, alone: this.#alone })
+    this.#shadow = this.#delivery.shadow
+    this.#payments = this.#delivery.payments
+  }
+
+  /**
+   * What must be done before a store decides about a key; undefined for nothing.
+   * @param at its place in the order in which the key asks
+   */
+  prepare(member: Member, at: number, set: LimitSet, identity: string): Promise<void> | undefined {
+    const known = this.#shadow?.find(set, identity)
+    const debt = this.#payments.find(member, set, identity)
+    if (known === undefined) return debt === undefined ? undefined : this.#delivery.settle(debt, member, undefined)
+    if (known.place === member.place && known.arriving !== undefined) return known.arriving
+    if (debt !== undefined) {
+      const rest = (): Promise<void> | undefined =>
+        lacks(known, member, at) ? this.#delivery.seed(known, member, at, false) : undefined
+      return this.#delivery.settle(debt, member, known).then(rest)
+    }
+    if (known.place === member.place) return undefined
+    if (lacks(known, member, at)) return this.#delivery.seed(known, member, at, true)
+    // It still knows what it knew, and nothing was granted elsewhere.
+    this.#delivery.arrived(known, member, at)
+    return undefined
+  }
+
+  /** Whether a store grants although it knows of less than it must: somebody has reset the key, or it has lost its memory. */
+  doubts(member: Member, { set, identity, cost, mode }: Heard, taken: Taken): boolean {
+    if (mode !== 'take' || !taken.granted || member.store.sync) return false
+    const known = this.#shadow?.find(set, identity)
+    if (known === undefined || known.place !== member.place) return false
+    if (known.bannedUntil > this.#settings.scheduler.now() + BAN_SLACK_MS) return true
+    const { now, readings } = taken
+    return set.limits.some((limit, i) => {
+      const weight = limit.kind === 'bucket' ? cost * limit.unit : cost
+      const at = limit.kind === 'sliding' ? now + known.slackMs + limit.widthMs : now
+      return (readings[i * READING_WIDTH + 1] as number) - weight < usedAt(limit, known.states[i] as State, at)
+    })
+  }
+
+  /** A store has answered about a key. */
+  answered(member: Member, at: number, call: Heard, taken: Taken): void {
+    const { set, identity, cost, mode } = call
+    const known = this.#shadow?.find(set, identity)
+    const grants = taken.granted && (mode === 'take' || mode === 'charge')
+    const straggles = known !== undefined && known.place !== member.place
+    if (mode === 'refund') this.#giveBack(call, taken.now, member.clock, this.#ordered(identity).slice(0, at))
+    else if (grants && (at > 0 || straggles)) this.#owe(member, at, set, identity, cost, taken, known)
+    if (straggles) {
+      // Meanwhile another has been told what is known, without this.
+      const home = known.homes.get(at)
+      if (grants) change(known.states, set, cost, 'charge', known.clock.now())
+      if (grants && home?.place === member.place && home.left !== undefined) change(home.left, set, cost, 'charge', taken.now)
+      known.stragglers++
+      return
+    }
+    const { scheduler, copyIntervalMs } = this.#settings
+    const charged = grants || mode === 'charge' ? cost : 0
+    const noted = this.#shadow?.note(set, identity, taken, member, at, scheduler.now(), charged)
+    if (noted === undefined || copyIntervalMs === undefined || (charged === 0 && mode !== 'refund')) return
+    this.#shadow?.changed(noted)
+    this.#delivery.copyIn(copyIntervalMs)
+  }
+
+  /** A store has charged a request after it was given up: so much less is owed to it. */
+  answeredLate(member: Member, call: Heard, taken: Taken): void {
+    if (taken.granted && call.mode === 'take') this.#giveBack(call, taken.now, member.clock, [member])
+  }
+
+  /** What this process's own share has to start from; undefined for nothing new. */
+  knownForLocal(set: LimitSet, identity: string): KnownStates | undefined {
+    const known = this.#shadow?.find(set, identity)
+    if (known === undefined || (known.place === LOCAL && known.set === set)) return undefined
+    const states = copyOf(known.states)
+    shift(set, states, differenceMs(this.#alone.clock, known.clock))
+    return { states, bannedForMs: Math.max(0, Math.ceil(known.bannedUntil - this.#settings.scheduler.now())) }
+  }
+
+  /** This process has decided by its own share: what it granted is known from now on, and owed. */
+  decidedLocally(call: Heard, taken: Taken): void {
+    const { set, identity, cost, mode, takenAt } = call
+    const shadow = this.#shadow
+    const at = this.#settings.scheduler.now()
+    const grants = taken.granted && (mode === 'take' || mode === 'charge')
+    let known = shadow?.find(set, identity)
+    if (shadow !== undefined && known === undefined && grants) {
+      // A bucket's level in the share is not one in the whole; what is known is what was granted.
+      const none = { ...taken, readings: new Float64Array(set.limits.length * READING_WIDTH), bannedForMs: 0 }
+      known = shadow.note(set, identity, none, this.#nobody, Infinity, at, 0)
+    }
+    if (known !== undefined && known.place !== LOCAL) {
+      moveTo(known, LOCAL, Infinity)
+      turnTo(known, this.#alone.clock)
+      known.base ??= copyOf(known.states)
+    }
+    if (known !== undefined) known.set = set
+    if (mode === 'refund') {
+      this.#giveBack(call, taken.now, this.#alone.clock)
+      if (known === undefined) return
+      change(known.states, set, cost, 'refund', taken.now, takenAt)
+      // Where more was used than the share holds, it has given back too much: it is told again.
+      known.place = NOWHERE
+    }
+    if (!grants) return
+    this.#owe(undefined, Infinity, set, identity, cost, taken, known)
+    if (known === undefined) return
+    change(known.states, set, cost, 'charge', taken.now)
+    known.now = taken.now
+  }
+
+  /** A key was reset. */
+  forget(set: LimitSet, identity: string): void {
+    this.#shadow?.forget(set, identity)
+    this.#payments.forget(set, identity)
+  }
+
+  /** A key was banned, but for the stores that could not be told. */
+  banned(set: LimitSet, identity: string, lastsMs: number, untold: readonly Member[]): void {
+    if (this.#shadow === undefined) return
+    const now = this.#settings.scheduler.now()
+    const none = {
+      granted: false,
+      now: 0,
+      readings: new Float64Array(set.limits.length * READING_WIDTH),
+      bannedForMs: 0,
+      source: 'primary',
+    } as const
+    const known = this.#shadow.find(set, identity) ?? this.#shadow.note(set, identity, none, this.#nobody, Infinity, now, 0)
+    known.bannedUntil = Math.max(known.bannedUntil, now + lastsMs)
+    for (const [at, home] of known.homes) if (untold.some(({ place }) => place === home.place)) known.homes.delete(at)
+    // This process's own share has to be told as well.
+    if (known.place === LOCAL || untold.some(({ place }) => place === known.place)) known.place = NOWHERE
+  }
+
+  unbanned(set: LimitSet, identity: string): void {
+    const known = this.#shadow?.find(set, identity)
+    if (known !== undefined) known.bannedUntil = 0
+  }
+
+  /** A store is back: it is paid what is owed to it. */
+  isBack(member: Member): void {
+    this.#delivery.payBack(member)
+  }
+
+  /** A store has lost its memory, and with it this place. */
+  lost(place: string): void {
+    this.#delivery.lost(place)
+  }
+
+  close(): void {
+    this.#delivery.close()
+  }
+
+  /** Something was granted that other stores have to know of: those the key asks first, and the one it has been brought to meanwhile. */
+  #owe(
+    granter: Member | undefined,
+    at: number,
+    set: LimitSet,
+    identity: string,
+    cost: number,
+    taken: Taken,
+    known: Known | undefined,
+  ): void {
+    const shares = this.#shares()
+    const decider = granter ?? this.#alone
+    for (const [i, owner] of this.#ordered(identity).entries()) {
+      if (owner === granter || (i > at && owner.place !== known?.place)) continue
+      const clockMs = differenceMs(owner.clock, decider.clock)
+      const home = known?.homes.get(i)
+      const heldAt = home?.place === owner.place ? owner.place : undefined
+      const base = heldAt === undefined && decider === this.#alone && known?.base !== undefined ? copyOf(known.base) : undefined
+      if (base !== undefined) shift(set, base, clockMs)
+      const debt = { set, identity, granter: decider.place, heldAt, before: home?.left, base, now: taken.now + clockMs }
+      this.#payments.to(owner).open(debt)?.add(cost, taken, clockMs, shares)
+    }
+    if (granter !== undefined && known?.place !== LOCAL) return
+    const before = known?.base ?? known?.states
+    this.#payments.alone
+      .open({ set, identity, granter: LOCAL, heldAt: undefined, before, now: taken.now })
+      ?.add(cost, taken, 0, shares)
+  }
+
+  /**
+   * Something granted was given back.
+   * @param clock what its instants are by
+   * @param owners to whom less is owed; undefined for all, and for what was granted alone
+   */
+  #giveBack({ set, identity, cost, takenAt }: Heard, now: number, clock: Clock, owners?: readonly Member[]): void {
+    for (const owner of owners ?? this.#ordered(identity)) {
+      const byMs = differenceMs(owner.clock, clock)
+      this.#payments.find(owner, set, identity)?.giveBack(cost, now + byMs, takenAt === undefined ? undefined : takenAt + byMs)
+    }
+    if (owners === undefined) this.#payments.alone.find(set, identity)?.giveBack(cost, now, takenAt)
+  }
+}
+
+/** Does to what is known what was done to a counter. */
+function change(states: number[][], set: LimitSet, cost: number, mode: Mode, now: number, takenAt?: number): void {
+  takeFromRecord({ states, ban: undefined }, set, cost, mode, now, takenAt, new Float64Array(set.limits.length * READING_WIDTH))
+}

@@ -1,0 +1,299 @@
+// A store made of stores. Promise: every decision settles within the deadline; a store that fails is not asked until it is well, and nobody
+// waits to find out; whoever decides instead starts from what was known, and what it grants is added where it belongs when that store is
+// back. Next: asking.ts (the walk of a question), member.ts (is a store well), carrier.ts (what is carried over), local-share.ts (no store
+// is left).
+
+import type { BanTerms } from '../../core/ban-terms.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { StoreError } from '../../core/errors.ts'
+import type { LimitSet } from '../../core/limit-set.ts'
+import type { MaybePromise } from '../../core/maybe.ts'
+import type { StoreEvent } from '../../core/observer.ts'
+import { storeChanged } from '../../core/watching.ts'
+import type { LateTeller } from '../late.ts'
+import type { AsyncStore, LocalAnswer, LocalDecider, Mode, State, Store, SyncStore, Taken } from '../store.ts'
+import { Asker, mayAsk, noneLeft } from './asking.ts'
+import type { BreakerState } from './breaker.ts'
+import { Carrier } from './carrier.ts'
+import { hashOf } from './hash.ts'
+import { LocalShare } from './local-share.ts'
+import { Member } from './member.ts'
+import type { FailoverSettings, NamedStore, Strategy } from './options.ts'
+
+/** How one of the stores is. */
+export interface StoreStatus {
+  readonly name: string
+  readonly state: BreakerState['kind']
+  /** The latest failure's message, which holds no secret. */
+  readonly lastError: string | undefined
+}
+
+/** What a failover store is made of. */
+export interface FailoverParts {
+  readonly name: string
+  readonly members: readonly NamedStore[]
+  readonly strategy: Strategy
+  readonly settings: FailoverSettings
+  /** Makes this process's own store, when no other is left. */
+  readonly makeLocal: (clock: Clock) => SyncStore
+  /** Whether closing it closes its stores. */
+  readonly closes: boolean
+}
+
+/** Names processes apart in what they add to a store. */
+const WRITER_LETTERS = 12
+const OWNER_SEED = 0x9e3779b9
+const EVENTS = { closed: 'up', open: 'down', half_open: 'probing', returning: 'returning' } as const
+
+/** See `multiStore`. A class, as it has more to say than a store has to. */
+export class FailoverStore implements AsyncStore, LocalDecider {
+  readonly name: string
+  readonly sync = false
+  readonly deadlineMs: number
+  readonly #settings: FailoverSettings
+  readonly #strategy: Strategy
+  readonly #members: readonly Member[]
+  readonly #closes: boolean
+  readonly #asker: Asker
+  readonly #local: LocalShare
+  readonly #carrier: Carrier
+  readonly #stopListening: (() => void)[] = []
+  #closed = false
+
+  constructor({ name, members, strategy, settings, makeLocal, closes }: FailoverParts) {
+    const { deadlineMs, scheduler, random } = settings
+    this.name = name
+    this.deadlineMs = deadlineMs
+    this.#settings = settings
+    this.#strategy = strategy
+    this.#closes = closes
+    const events = {
+      changed: (member: Member): void => this.#changed(member),
+      forgot: (member: Member, place: string): void => {
+        this.#tell({ kind: 'forgot', store: member.name })
+        this.#carrier.lost(place)
+      },
+    }
+    this.#members = members.map((member) => new Member(member.name, member.store, settings, events))
+    // Its windows are those of the stores it stands in for.
+    const localClock = { now: () => this.#storesTime() }
+    this.#local = new LocalShare(makeLocal, localClock)
+    const writer = Array.from({ length: WRITER_LETTERS }, () => Math.floor(random() * 36).toString(36)).join('')
+    // One store has no standby to copy to.
+    const own = members.length === 1 ? { ...settings, copyIntervalMs: undefined } : settings
+    this.#carrier = new Carrier(
+      own,
+      (identity) => this.#ordered(identity),
+      writer,
+      () => this.instances,
+      localClock,
+    )
+    this.#asker = new Asker({
+      name,
+      count: members.length,
+      deadlineMs,
+      scheduler,
+      carrier: this.#carrier,
+      failed: (member, error) => this.#failed(member, error),
+      labelled: (taken, set, { name: by }) => ({
+        ...taken,
+        source: `fallback:${by}`,
+        excess: this.#excess(set, this.#members.length - 1),
+      }),
+    })
+    for (const member of this.#members) {
+      const { onLateGrant } = member.store as Partial<LateTeller>
+      const stop = onLateGrant?.call(member.store, (late) => this.#carrier.answeredLate(member, late, late.taken))
+      if (stop !== undefined) this.#stopListening.push(stop)
+    }
+  }
+
+  /** How each store is. */
+  get stores(): readonly StoreStatus[] {
+    return this.#members.map(({ name, breaker, lastError }) => ({
+      name,
+      state: breaker.state.kind,
+      lastError: lastError?.message,
+    }))
+  }
+
+  /** The stores themselves, to be asked by who looks after them. */
+  get members(): readonly NamedStore[] {
+    return this.#members
+  }
+
+  get strategy(): Strategy {
+    return this.#strategy
+  }
+
+  /** Among how many processes limits are shared when no store answers. */
+  get instances(): number {
+    if (this.#settings.expectedInstances !== undefined) return this.#settings.expectedInstances
+    let most = 1
+    for (const { processes } of this.#members) most = Math.max(most, processes ?? 1)
+    return most
+  }
+
+  take(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Promise<Taken> {
+    if (this.#closed) return Promise.reject(this.#closedError())
+    for (const member of this.#members) member.start()
+    const members = this.#ordered(identity)
+    const until = this.#settings.scheduler.now() + this.deadlineMs
+    return this.#asker.ask({ set, identity, cost, mode, takenAt, members, until })
+  }
+
+  /** Decides by this process's share of the limits. For when no store answers; counted, and added to the stores later. */
+  takeLocally(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): LocalAnswer {
+    const { instances } = this
+    const share = this.#local.shareOf(set, instances)
+    const known = this.#carrier.knownForLocal(set, identity)
+    if (known !== undefined) {
+      this.#local.seed(share, identity, set, known.states)
+      if (known.bannedForMs > 0) this.#local.ban(share, identity, known.bannedForMs)
+    }
+    const taken = this.#local.take(share, identity, cost, mode, takenAt)
+    this.#carrier.decidedLocally({ set, identity, cost, mode, takenAt }, taken)
+    // A limit smaller than the number of processes is 1 for each of them.
+    const excess = this.#excess(set, this.#members.length) + Math.max(0, instances - set.maxCost)
+    return { set: share, taken: { ...taken, excess } }
+  }
+
+  reset(set: LimitSet, identity: string): Promise<void> {
+    this.#carrier.forget(set, identity)
+    this.#local.reset(this.#local.shareOf(set, this.instances), identity)
+    return this.#everywhere((store) => store.reset(set, identity))
+  }
+
+  async ban(set: LimitSet, identity: string, terms: BanTerms): Promise<number> {
+    const { answers, untold } = await this.#asked((store) => store.ban(set, identity, terms))
+    const lastsMs = Math.max(...answers)
+    this.#carrier.banned(set, identity, lastsMs, untold)
+    return lastsMs
+  }
+
+  unban(set: LimitSet, identity: string): Promise<void> {
+    this.#carrier.unbanned(set, identity)
+    this.#local.unban(this.#local.shareOf(set, this.instances), identity)
+    return this.#everywhere((store) => store.unban(set, identity))
+  }
+
+  /** As the store tells it that would decide now. */
+  async read(set: LimitSet, identity: string): Promise<readonly State[] | undefined> {
+    const now = this.#settings.scheduler.now()
+    const member = this.#ordered(identity).find((one) => mayAsk(one, identity, now))
+    if (member === undefined) throw noneLeft(this.name, this.#members[0]?.lastError)
+    return this.#within(() => member.store.read(set, identity))
+  }
+
+  /** Resolves if at least one store can decide now. */
+  async ping(): Promise<void> {
+    let last: unknown
+    for (const { store } of this.#members) {
+      try {
+        await this.#within(() => store.ping())
+        return
+      } catch (error) {
+        last = error
+      }
+    }
+    throw noneLeft(this.name, last)
+  }
+
+  async sweep(): Promise<number> {
+    let swept = 0
+    for (const { store, breaker } of this.#members) if (breaker.state.kind === 'closed') swept += await store.sweep()
+    return swept
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const stop of this.#stopListening) stop()
+    this.#carrier.close()
+    this.#local.close()
+    for (const member of this.#members) member.close()
+    this.#asker.close(this.#closedError())
+    if (this.#closes) await Promise.allSettled(this.#members.map(async ({ store }) => store.close()))
+  }
+
+  /** Notes a failure; false for an error that no store made. */
+  #failed(member: Member, error: unknown): boolean {
+    if (!(error instanceof Error)) return false
+    const kind = error instanceof StoreError ? error.kind : undefined
+    // A store that was closed while this one goes on has been closed by mistake, unless others are left.
+    const wasClosed = error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED'
+    if (wasClosed && (this.#closed || this.#members.length === 1)) return false
+    member.failed(error, kind === 'misconfigured' || kind === 'wrong_node')
+    if (kind === 'misconfigured') this.#tell({ kind: 'misconfigured', store: member.name, error })
+    return true
+  }
+
+  /** The stores in the order in which a key asks them; the first is its own. */
+  #ordered(identity: string): readonly Member[] {
+    const members = this.#members
+    if (this.#strategy === 'first_healthy' || members.length === 1) return members
+    const at = Math.floor(hashOf(identity, OWNER_SEED) * members.length)
+    return [...members.slice(at), ...members.slice(0, at)]
+  }
+
+  /**
+   * How much more than the limits could be admitted by now: each process may have lost its way to a store that others still ask.
+   * @param others how many stores others may ask
+   */
+  #excess(set: LimitSet, others: number): number {
+    return set.maxCost * Math.min(this.instances - 1, others)
+  }
+
+  /** The time as the first store of the list would tell it, as far as any has told it. */
+  #storesTime(): number {
+    for (const { clock } of this.#members) if (clock.isKnown) return clock.now()
+    return systemClock.now()
+  }
+
+  #changed(member: Member): void {
+    const { kind } = member.breaker.state
+    this.#tell({ kind: EVENTS[kind], store: member.name, error: kind === 'open' ? member.lastError : undefined })
+    if (kind === 'closed' || kind === 'returning') this.#carrier.isBack(member)
+  }
+
+  #tell(event: StoreEvent): void {
+    storeChanged(event)
+    try {
+      this.#settings.onStoreEvent(event)
+    } catch {
+      // A watcher that fails is not the stores' business.
+    }
+  }
+
+  /** On all stores that are not known to be down; at least one must succeed. */
+  async #asked<T>(call: (store: Store) => MaybePromise<T>): Promise<{ answers: T[]; untold: Member[] }> {
+    const answers: T[] = []
+    const untold: Member[] = []
+    let cause: unknown
+    const ask = async (member: Member): Promise<void> => {
+      try {
+        if (member.breaker.state.kind === 'open') throw member.lastError
+        answers.push(await this.#within(() => call(member.store)))
+      } catch (error) {
+        untold.push(member)
+        cause ??= error
+      }
+    }
+    await Promise.all(this.#members.map(ask))
+    if (answers.length === 0) throw noneLeft(this.name, cause)
+    return { answers, untold }
+  }
+
+  async #everywhere(call: (store: Store) => MaybePromise<void>): Promise<void> {
+    await this.#asked(call)
+  }
+
+  #within<T>(call: () => MaybePromise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(this.#closedError())
+    return this.#asker.within(Promise.resolve().then(call))
+  }
+
+  #closedError(): StoreError {
+    return new StoreError(this.name, 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+  }
+}

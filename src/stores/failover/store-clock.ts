@@ -1,0 +1,44 @@
+// What a store's clock shows now, by what it has told. Promise: an answer that took long does not spoil what a quick one told; a clock that
+// was set anew is followed at once. Next: member.ts, which tells it.
+
+import type { Scheduler } from '../../core/scheduler.ts'
+
+/** Clocks of two machines part by less than this. */
+const DRIFT = 0.001
+
+/** One store's clock, seen from here. */
+export class StoreClock {
+  readonly #scheduler: Scheduler
+  /** What it shows more than this process's time, and by how much that may be wrong, as of an instant; ms. */
+  #offsetMs: number | undefined
+  #unsureMs = 0
+  #at = 0
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler
+  }
+
+  /** Whether the store has told its time yet. */
+  get isKnown(): boolean {
+    return this.#offsetMs !== undefined
+  }
+
+  /** Epoch ms; this process's own time while nothing is known. */
+  now(): number {
+    return Math.floor(this.#scheduler.now() + (this.#offsetMs ?? 0))
+  }
+
+  /** An answer to a question of this instant has come: the store's time was read in between. */
+  told(storeNow: number, askedAt: number): void {
+    const now = this.#scheduler.now()
+    const unsureMs = (now - askedAt) / 2
+    // Times are told in whole ms, rounded down.
+    const offsetMs = storeNow + 0.5 - (askedAt + unsureMs)
+    const knownMs = this.#unsureMs + (now - this.#at) * DRIFT
+    const isContrary = this.#offsetMs !== undefined && Math.abs(offsetMs - this.#offsetMs) > unsureMs + knownMs + 1
+    if (this.#offsetMs !== undefined && !isContrary && unsureMs > knownMs) return
+    this.#offsetMs = offsetMs
+    this.#unsureMs = unsureMs
+    this.#at = now
+  }
+}

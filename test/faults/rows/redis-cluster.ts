@@ -1,0 +1,125 @@
+// What can befall a Redis Cluster of three masters. Next: redis.ts.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { startRedis, startRedisCluster } from '../../servers.ts'
+import { askRedis } from '../../servers/answers.ts'
+import type { OwnCluster } from '../../servers/redis.ts'
+import type { FaultRow, Stage } from '../row.ts'
+import { type Session, session } from './redis.ts'
+import { repeatedly } from './repeatedly.ts'
+
+async function clustered(inject: (cluster: OwnCluster) => ReturnType<Stage['inject']>): Promise<Stage> {
+  const [cluster, standby] = await Promise.all([startRedisCluster(), startRedis()])
+  const { urls } = cluster
+  return {
+    setups: [
+      { name: 'cluster', stores: [{ kind: 'redis-cluster', urls, client: 'address' }] },
+      {
+        name: 'cluster + redis',
+        stores: [
+          { kind: 'redis-cluster', urls, client: 'ioredis' },
+          { kind: 'redis', url: standby.url, client: 'address' },
+        ],
+      },
+    ],
+    inject: () => inject(cluster),
+    async close() {
+      await Promise.all([cluster.stop(), standby.stop()])
+    },
+  }
+}
+
+/** Until every master says that all is well. */
+async function well({ nodes }: OwnCluster): Promise<void> {
+  for (;;) {
+    const views = await Promise.all(nodes.map(({ port }) => askRedis(port, 'CLUSTER', 'INFO')))
+    if (views.every((view) => view.includes('cluster_state:ok'))) return
+    await delay(20)
+  }
+}
+
+/** Moves every slot that holds a counter to the next master, one after the other. */
+async function reshard(cluster: OwnCluster): Promise<void> {
+  const masters = await Promise.all(
+    cluster.nodes.map(async (node) => {
+      const tell = await session(node)
+      return { tell, port: node.port, id: String(await tell('CLUSTER', 'MYID')) }
+    }),
+  )
+  for (const [i, from] of masters.entries()) {
+    const to = masters[(i + 1) % masters.length] as (typeof masters)[number]
+    const keys = (await from.tell('KEYS', '*')) as string[]
+    const slots = new Set(await Promise.all(keys.map((key) => from.tell('CLUSTER', 'KEYSLOT', key))))
+    for (const slot of slots) {
+      await move(String(slot), from, to)
+      for (const { tell } of masters) await tell('CLUSTER', 'SETSLOT', String(slot), 'NODE', to.id)
+      await delay(5)
+    }
+  }
+}
+
+interface Master {
+  readonly tell: Session
+  readonly port: number
+  readonly id: string
+}
+
+async function move(slot: string, from: Master, to: Master): Promise<void> {
+  await to.tell('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
+  await from.tell('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
+  // For a moment the slot is in two places.
+  await delay(20)
+  for (;;) {
+    const keys = (await from.tell('CLUSTER', 'GETKEYSINSLOT', slot, '10')) as string[]
+    if (keys.length === 0) break
+    await from.tell('MIGRATE', '127.0.0.1', `${to.port}`, '', '0', '5000', 'KEYS', ...keys)
+  }
+  await to.tell('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+}
+
+export const CLUSTER_ROWS: readonly FaultRow[] = [
+  {
+    fault: 'every slot in use is moved to another master',
+    answer: 'nothing',
+    prepare: () =>
+      clustered(async (cluster) => {
+        const done = reshard(cluster)
+        return () => done
+      }),
+  },
+  {
+    fault: 'one of three masters is killed, and restarted without data',
+    faultMs: 4000,
+    prepare: () =>
+      clustered(async (cluster) => {
+        const [first] = cluster.nodes
+        await first?.kill('SIGKILL')
+        return async () => {
+          await first?.restart()
+          await well(cluster)
+        }
+      }),
+  },
+  {
+    fault: 'one of three masters stops for 1 s',
+    faultMs: 1000,
+    prepare: () =>
+      clustered(async (cluster) => {
+        const [first] = cluster.nodes
+        await first?.kill('SIGSTOP')
+        return async () => {
+          await first?.kill('SIGCONT')
+          await well(cluster)
+        }
+      }),
+  },
+  {
+    fault: 'SCRIPT FLUSH on every master every 30 ms',
+    answer: 'nothing',
+    prepare: () =>
+      clustered(async ({ nodes }) => {
+        const sessions = await Promise.all(nodes.map(session))
+        return repeatedly(30, () => Promise.all(sessions.map((tell) => tell('SCRIPT', 'FLUSH'))))
+      }),
+  },
+]

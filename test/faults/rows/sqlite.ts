@@ -1,0 +1,159 @@
+// What can befall a SQLite file that several processes share. Next: ../row.ts, which plays it.
+
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DatabaseSync } from 'node:sqlite'
+import { startRedis } from '../../servers.ts'
+import type { FaultRow, Stage } from '../row.ts'
+import { repeatedly } from './repeatedly.ts'
+
+interface Scene {
+  readonly file: string
+  readonly folder: string
+  /** This process's own connection: a second process, for those under load. */
+  readonly open: () => DatabaseSync
+}
+
+async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, { disk = false } = {}): Promise<Stage> {
+  const standby = await startRedis()
+  const top = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
+  const folder = join(top, 'data')
+  mkdirSync(folder)
+  if (disk) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder])
+  const file = join(folder, 'limits.sqlite')
+  const opened: DatabaseSync[] = []
+  const open = (): DatabaseSync => {
+    const database = new DatabaseSync(file)
+    opened.push(database)
+    return database
+  }
+  return {
+    setups: [
+      { name: 'sqlite', stores: [{ kind: 'sqlite', file }] },
+      {
+        name: 'sqlite + redis',
+        stores: [
+          { kind: 'sqlite', file },
+          { kind: 'redis', url: standby.url, client: 'address' },
+        ],
+      },
+    ],
+    inject: () => inject({ file, folder, open }),
+    async close() {
+      for (const database of opened) database.close()
+      if (disk) execFileSync('umount', ['-l', folder])
+      rmSync(top, { recursive: true, force: true })
+      await standby.stop()
+    },
+  }
+}
+
+/** Whether a small disk can be had, which takes the right to mount one. */
+export function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('umount', [folder])
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const locked: FaultRow = {
+  fault: 'another process holds the write lock',
+  prepare: () =>
+    stage(async ({ open }) => {
+      const other = open()
+      other.exec('PRAGMA busy_timeout = 5000')
+      other.exec('BEGIN IMMEDIATE')
+      return async () => other.exec('ROLLBACK')
+    }),
+}
+
+export const BRIEF_SQLITE_ROWS: readonly FaultRow[] = [locked]
+
+/** Needs {@link canMount}. */
+export const FULL_DISK_ROWS: readonly FaultRow[] = [
+  {
+    fault: 'the disk is full (1 MB)',
+    prepare: () =>
+      stage(
+        async ({ folder }) => {
+          const { bavail, bsize } = statfsSync(folder)
+          const filler = join(folder, 'filler')
+          writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize)))
+          return async () => unlinkSync(filler)
+        },
+        { disk: true },
+      ),
+  },
+]
+
+export const SQLITE_ROWS: readonly FaultRow[] = [
+  locked,
+  {
+    fault: 'another process takes the write lock for 60 ms, every 70 ms',
+    answer: 'either',
+    prepare: () =>
+      stage(async ({ open }) => {
+        const other = open()
+        other.exec('PRAGMA busy_timeout = 5000')
+        return repeatedly(10, async () => {
+          other.exec('BEGIN IMMEDIATE')
+          await delay(60)
+          other.exec('ROLLBACK')
+        })
+      }),
+  },
+  {
+    fault: 'another process reads for long: no checkpoint',
+    answer: 'nothing',
+    prepare: () =>
+      stage(async ({ open }) => {
+        const other = open()
+        other.exec('BEGIN')
+        other.prepare('SELECT count(*) FROM smart_ratelimit').get()
+        return async () => other.exec('ROLLBACK')
+      }),
+  },
+  {
+    fault: 'the file is deleted, with all beside it',
+    answer: 'either',
+    faultMs: 0,
+    prepare: () =>
+      stage(async ({ file }) => {
+        for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
+        return async () => {}
+      }),
+  },
+  {
+    fault: 'the file is replaced by an older copy',
+    answer: 'either',
+    faultMs: 0,
+    prepare: () =>
+      stage(async ({ file, open }) => {
+        open().exec('PRAGMA wal_checkpoint(TRUNCATE)')
+        copyFileSync(file, `${file}.copy`)
+        await delay(1000)
+        for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true })
+        renameSync(`${file}.copy`, file)
+        return async () => {}
+      }),
+  },
+  {
+    fault: 'the table is dropped, and made again',
+    prepare: () =>
+      stage(async ({ open }) => {
+        const other = open()
+        other.exec('PRAGMA busy_timeout = 5000')
+        other.exec('ALTER TABLE smart_ratelimit RENAME TO elsewhere')
+        return async () => other.exec('ALTER TABLE elsewhere RENAME TO smart_ratelimit')
+      }),
+  },
+]
