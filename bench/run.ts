@@ -8,6 +8,7 @@ import { density } from './density.ts'
 import { expressRace } from './express.ts'
 import { laws } from './laws.ts'
 import { memory } from './memory.ts'
+import { monitor } from './monitor.ts'
 import { mysqlRace } from './mysql.ts'
 import { postgresRace } from './postgres.ts'
 import { redisRace } from './redis.ts'
@@ -18,6 +19,7 @@ const RACES: Readonly<Record<string, () => string | Promise<string>>> = {
   laws,
   memory,
   density,
+  monitor,
   express: expressRace,
   replay: replayRace,
   mysql: mysqlRace,

@@ -3,7 +3,7 @@
 
 import type { DocumentNode } from 'graphql'
 import { ConfigError } from '../core/errors.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { type Definition, type Document, type Selection, type SelectionSet, Values, definitionsOf } from './graphql-document.ts'
 
 /** How fields are counted. */

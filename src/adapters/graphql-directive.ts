@@ -4,7 +4,7 @@
 import type { GraphQLField, GraphQLNamedType, GraphQLSchema } from 'graphql'
 import { ConfigError } from '../core/errors.ts'
 import { GATE_OPTIONS, warnOnce } from '../http/gate.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { FieldLimiter, type GraphqlFieldOptions } from './graphql-field.ts'
 
 /** The directive's definition, for the schema's type definitions. */

@@ -6,7 +6,7 @@ import { systemScheduler } from '../core/scheduler.ts'
 import { withSafetyNet } from '../stores/failover/multi-store.ts'
 import type { Store } from '../stores/store.ts'
 import { checkStores, checkWhole } from './exporter.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { type BreakerStateName, isMadeOfStores } from './stores-seen.ts'
 
 /** How one store is. */

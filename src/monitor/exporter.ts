@@ -4,7 +4,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { ObservedStore } from '../core/observer.ts'
 import { addObserver } from '../core/watching.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import { withSafetyNet } from '../stores/failover/multi-store.ts'
 import type { Store } from '../stores/store.ts'
 import { Tally } from './tally.ts'

@@ -3,7 +3,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { type Scheduler, systemScheduler } from '../core/scheduler.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
-import { checkNames } from '../limiter/options.ts'
+import { checkNames } from '../core/check-names.ts'
 import type { Store } from '../stores/store.ts'
 import { checkStores, checkWhole } from './exporter.ts'
 

@@ -5,7 +5,7 @@ import type { AlgorithmConfig, AlgorithmName } from '../../core/limit.ts'
 import { ConfigError } from '../../core/errors.ts'
 import type { GateOptions } from '../../http/gate.ts'
 import { type Limiter, buildLimiter } from '../../limiter/limiter.ts'
-import { checkNames } from '../../limiter/options.ts'
+import { checkNames } from '../../core/check-names.ts'
 import type { Observer } from '../../core/observer.ts'
 
 type Store = NonNullable<GateOptions['store']>

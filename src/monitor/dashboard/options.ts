@@ -2,7 +2,7 @@
 
 import { ConfigError } from '../../core/errors.ts'
 import { type Scheduler, systemScheduler } from '../../core/scheduler.ts'
-import { checkNames } from '../../limiter/options.ts'
+import { checkNames } from '../../core/check-names.ts'
 import { LiveView } from '../live-view.ts'
 import { type DashboardAuth, type Doorkeeper, doorkeeper } from './auth.ts'
 import { checkedBase } from './mount.ts'

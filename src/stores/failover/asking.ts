@@ -137,7 +137,7 @@ export class Asker {
       // It has lost its memory on the way, and knew nothing when it granted this.
       if (member.place !== attempt.place && taken.granted && call.mode === 'take')
         return this.#attempt(call, at, undefined, false)
-      if (this.#parts.carrier.doubts(member, call, taken)) return this.#verified(call, attempt, taken)
+      if (this.#parts.carrier.doubts(member, at, call, taken)) return this.#verified(call, attempt, taken)
       this.#parts.carrier.answered(member, at, call, taken)
     }
     return at === 0 ? taken : this.#parts.labelled(taken, call.set, member)

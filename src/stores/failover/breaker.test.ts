@@ -319,36 +319,41 @@ describe('any breaker', () => {
 
   it('goes only the ways there are, waits no longer than its bound, and admits nobody while it is not well', () => {
     fc.assert(
-      fc.property(settings, fc.array(event, { maxLength: 120 }), fc.double({ min: 0, max: 1, noNaN: true }), (own, events, chance) => {
-        const made = new Breaker(own, () => chance)
-        let now = 0
-        for (const { what, afterMs, place } of events) {
-          now += afterMs
-          const before = made.state
-          if (what === 'failed') made.failed(now)
-          else if (what === 'trip') made.trip(now)
-          else if (what === 'quick') made.succeeded(1, now)
-          else if (what === 'slow') made.succeeded(100, now)
-          else if (what === 'probe good') made.probeSucceeded(1, now)
-          else if (what === 'probe failed' || what === 'probe slow') made.probeFailed(now)
-          else made.admits(place, now)
-          const { state } = made
-          if (state.kind !== before.kind) expect(ALLOWED[before.kind]).toContain(state.kind)
-          // Only a probe ends an outage.
-          if (before.kind === 'open' && state.kind !== 'open') expect(what).toBe('probe good')
-          if (state.kind === 'open' && state !== before) {
-            expect(state.until - now).toBeLessThanOrEqual(own.maxBackoffMs)
-            expect(state.until - now).toBeGreaterThanOrEqual(Math.min(own.backoffMs, own.maxBackoffMs) / 2)
+      fc.property(
+        settings,
+        fc.array(event, { maxLength: 120 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (own, events, chance) => {
+          const made = new Breaker(own, () => chance)
+          let now = 0
+          for (const { what, afterMs, place } of events) {
+            now += afterMs
+            const before = made.state
+            if (what === 'failed') made.failed(now)
+            else if (what === 'trip') made.trip(now)
+            else if (what === 'quick') made.succeeded(1, now)
+            else if (what === 'slow') made.succeeded(100, now)
+            else if (what === 'probe good') made.probeSucceeded(1, now)
+            else if (what === 'probe failed' || what === 'probe slow') made.probeFailed(now)
+            else made.admits(place, now)
+            const { state } = made
+            if (state.kind !== before.kind) expect(ALLOWED[before.kind]).toContain(state.kind)
+            // Only a probe ends an outage.
+            if (before.kind === 'open' && state.kind !== 'open') expect(what).toBe('probe good')
+            if (state.kind === 'open' && state !== before) {
+              expect(state.until - now).toBeLessThanOrEqual(own.maxBackoffMs)
+              expect(state.until - now).toBeGreaterThanOrEqual(Math.min(own.backoffMs, own.maxBackoffMs) / 2)
+            }
+            if (state.kind === 'half_open') expect(state.good).toBeLessThan(own.successThreshold)
+            if (state.kind === 'returning') expect(state.rampMs).toBeLessThanOrEqual(8 * own.rampMs)
+            const admitted = [0, 0.25, 0.5, 0.75, 0.999].map((at) => made.admits(at, now))
+            // Whoever is further on comes back later.
+            expect(admitted).toEqual(admitted.toSorted((a, b) => Number(b) - Number(a)))
+            if (state.kind === 'open' || state.kind === 'half_open') expect(admitted).not.toContain(true)
+            if (state.kind === 'closed') expect(admitted).not.toContain(false)
           }
-          if (state.kind === 'half_open') expect(state.good).toBeLessThan(own.successThreshold)
-          if (state.kind === 'returning') expect(state.rampMs).toBeLessThanOrEqual(8 * own.rampMs)
-          const admitted = [0, 0.25, 0.5, 0.75, 0.999].map((at) => made.admits(at, now))
-          // Whoever is further on comes back later.
-          expect(admitted).toEqual(admitted.toSorted((a, b) => Number(b) - Number(a)))
-          if (state.kind === 'open' || state.kind === 'half_open') expect(admitted).not.toContain(true)
-          if (state.kind === 'closed') expect(admitted).not.toContain(false)
-        }
-      }),
+        },
+      ),
     )
   })
 

@@ -3,7 +3,6 @@
 // knows of it; what is owed to a store is added there, once. Next: shadow.ts (what is known), payments.ts (what is owed), seeding.ts (how
 // it is told).
 
-import type { Clock } from '../../core/clock.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import { takeFromRecord } from '../record.ts'
 import { type Mode, READING_WIDTH, type State, type Taken } from '../store.ts'
@@ -11,8 +10,10 @@ import { Delivery } from './delivery.ts'
 import type { Member } from './member.ts'
 import type { FailoverSettings } from './options.ts'
 import type { Payments } from './payments.ts'
+import type { ToldClock } from './store-clock.ts'
 import { type States, copyOf, shift, usedAt } from './seeding.ts'
-import { type Decider, type Known, LOCAL, NOWHERE, type Shadow, differenceMs, lacks, moveTo, turnTo } from './shadow.ts'
+import { type Decider, type Known, LOCAL, NOWHERE, allKnown, differenceMs, lacks, moveTo, turnTo } from './known.ts'
+import type { Shadow } from './shadow.ts'
 
 /** A ban that ends within this may have ended by the store's clock. */
 const BAN_SLACK_MS = 50
@@ -54,7 +55,7 @@ export class Carrier {
     ordered: (identity: string) => readonly Member[],
     writer: string,
     shares: () => number,
-    localClock: Clock,
+    localClock: ToldClock,
   ) {
     this.#settings = settings
     this.#ordered = ordered
@@ -88,16 +89,19 @@ export class Carrier {
   }
 
   /** Whether a store grants although it knows of less than it must: somebody has reset the key, or it has lost its memory. */
-  doubts(member: Member, { set, identity, cost, mode }: Heard, taken: Taken): boolean {
+  doubts(member: Member, at: number, { set, identity, cost, mode }: Heard, taken: Taken): boolean {
     if (mode !== 'take' || !taken.granted || member.store.sync) return false
     const known = this.#shadow?.find(set, identity)
-    if (known === undefined || known.place !== member.place) return false
+    if (known === undefined) return false
     if (known.bannedUntil > this.#settings.scheduler.now() + BAN_SLACK_MS) return true
+    const home = known.homes.get(at)
+    const states = known.place === member.place ? known.states : home?.place === member.place ? home.left : undefined
+    if (states === undefined) return false
     const { now, readings } = taken
     return set.limits.some((limit, i) => {
       const weight = limit.kind === 'bucket' ? cost * limit.unit : cost
-      const at = limit.kind === 'sliding' ? now + known.slackMs + limit.widthMs : now
-      return (readings[i * READING_WIDTH + 1] as number) - weight < usedAt(limit, known.states[i] as State, at)
+      const until = limit.kind === 'sliding' ? now + known.slackMs + limit.widthMs : now
+      return (readings[i * READING_WIDTH + 1] as number) - weight < usedAt(limit, states[i] as State, until)
     })
   }
 
@@ -134,8 +138,7 @@ export class Carrier {
   knownForLocal(set: LimitSet, identity: string): KnownStates | undefined {
     const known = this.#shadow?.find(set, identity)
     if (known === undefined || (known.place === LOCAL && known.set === set)) return undefined
-    const states = copyOf(known.states)
-    shift(set, states, differenceMs(this.#alone.clock, known.clock))
+    const states = allKnown(known, known.states, this.#alone.clock)
     return { states, bannedForMs: Math.max(0, Math.ceil(known.bannedUntil - this.#settings.scheduler.now())) }
   }
 
@@ -152,9 +155,11 @@ export class Carrier {
       known = shadow.note(set, identity, none, this.#nobody, Infinity, at, 0)
     }
     if (known !== undefined && known.place !== LOCAL) {
-      moveTo(known, LOCAL, Infinity)
+      moveTo(known, this.#alone, Infinity)
+      const states = allKnown(known, known.states, this.#alone.clock)
       turnTo(known, this.#alone.clock)
-      known.base ??= copyOf(known.states)
+      for (const [i, state] of states.entries()) known.states[i]?.splice(0, Infinity, ...state)
+      known.base ??= states
     }
     if (known !== undefined) known.set = set
     if (mode === 'refund') {
@@ -248,7 +253,7 @@ export class Carrier {
    * @param clock what its instants are by
    * @param owners to whom less is owed; undefined for all, and for what was granted alone
    */
-  #giveBack({ set, identity, cost, takenAt }: Heard, now: number, clock: Clock, owners?: readonly Member[]): void {
+  #giveBack({ set, identity, cost, takenAt }: Heard, now: number, clock: ToldClock, owners?: readonly Member[]): void {
     for (const owner of owners ?? this.#ordered(identity)) {
       const byMs = differenceMs(owner.clock, clock)
       this.#payments.find(owner, set, identity)?.giveBack(cost, now + byMs, takenAt === undefined ? undefined : takenAt + byMs)

@@ -8,13 +8,14 @@ import { Deadlines } from '../deadlines.ts'
 import { banRecord } from '../record.ts'
 import type { State } from '../store.ts'
 import type { Change, Updated } from '../update.ts'
-import type { Debt, Pile } from './debts.ts'
+import type { Debt, Pile } from './debt.ts'
 import { Errands } from './errands.ts'
 import type { Member } from './member.ts'
 import type { FailoverSettings } from './options.ts'
 import { type Most, Payments } from './payments.ts'
 import { type States, copyOf, missingCost, raise, shift, usedAt, usesAny } from './seeding.ts'
-import { type Decider, type Known, LOCAL, NOWHERE, Shadow, differenceMs, lacks, moveTo, turnTo } from './shadow.ts'
+import { type Decider, type Known, LOCAL, NOWHERE, allKnown, differenceMs, lacks, moveTo, turnTo } from './known.ts'
+import { Shadow } from './shadow.ts'
 import { update } from './updates.ts'
 
 /** Keys copied, and debts paid, in one round, and how long the next one waits when more are left. */
@@ -136,7 +137,7 @@ export class Delivery {
     const { set, identity } = known
     // What others have granted elsewhere they tell it themselves.
     const held = told?.states ?? known.homes.get(at)?.left
-    moveTo(known, member.place, at)
+    moveTo(known, member, at)
     if (held === undefined) turnTo(known, member.clock)
     else this.#heldNow(known, member, held)
     known.base = undefined
@@ -167,16 +168,15 @@ export class Delivery {
     const aloneCovered = alone === undefined ? [] : this.payments.aside(alone)
     // It is not at home there before it has been told.
     known.homes.delete(at)
-    moveTo(known, place, Infinity)
+    moveTo(known, member, Infinity)
     const { stragglers } = known
-    const states = copyOf(withAlone ? (known.base ?? known.states) : known.states)
-    shift(set, states, differenceMs(member.clock, known.clock))
+    const states = allKnown(known, withAlone ? (known.base ?? known.states) : known.states, member.clock)
     const arriving = this.#tell(known, member, states, alone, withAlone ? aloneCovered : []).then(
       (told) => {
         debts.covered(debt, covered)
         const isHere = known.place === place
         if (isHere || told !== undefined)
-          known.homes.set(at, { place, left: isHere ? undefined : copyOf(told?.states as States) })
+          known.homes.set(at, { place, clock: member.clock, left: isHere ? undefined : copyOf(told?.states as States) })
         if (!isHere) return
         known.base = undefined
         this.payments.alone.covered(alone, aloneCovered)

@@ -4,7 +4,7 @@
 // is left).
 
 import type { BanTerms } from '../../core/ban-terms.ts'
-import { type Clock, systemClock } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
 import { StoreError } from '../../core/errors.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { MaybePromise } from '../../core/maybe.ts'
@@ -18,6 +18,7 @@ import { Carrier } from './carrier.ts'
 import { hashOf } from './hash.ts'
 import { LocalShare } from './local-share.ts'
 import { Member } from './member.ts'
+import { StoresClock } from './store-clock.ts'
 import type { FailoverSettings, NamedStore, Strategy } from './options.ts'
 
 /** How one of the stores is. */
@@ -76,7 +77,7 @@ export class FailoverStore implements AsyncStore, LocalDecider {
     }
     this.#members = members.map((member) => new Member(member.name, member.store, settings, events))
     // Its windows are those of the stores it stands in for.
-    const localClock = { now: () => this.#storesTime() }
+    const localClock = new StoresClock(this.#members.map(({ clock }) => clock))
     this.#local = new LocalShare(makeLocal, localClock)
     const writer = Array.from({ length: WRITER_LETTERS }, () => Math.floor(random() * 36).toString(36)).join('')
     // One store has no standby to copy to.
@@ -242,12 +243,6 @@ export class FailoverStore implements AsyncStore, LocalDecider {
    */
   #excess(set: LimitSet, others: number): number {
     return set.maxCost * Math.min(this.instances - 1, others)
-  }
-
-  /** The time as the first store of the list would tell it, as far as any has told it. */
-  #storesTime(): number {
-    for (const { clock } of this.#members) if (clock.isKnown) return clock.now()
-    return systemClock.now()
   }
 
   #changed(member: Member): void {

@@ -182,5 +182,6 @@ describe('the list of stores', () => {
   it('shows no secret of an address that was given for a store', () => {
     expect(wrongList([{ name: 'a', store: { url: 'redis://:s3cr3t@:/?#@host' } }])).not.toContain('s3cr3t')
     expect(wrongList([{ name: 'a', store: 'redis://:s3cr3t@:/?#@host' }])).not.toContain('s3cr3t')
+    expect(wrongList('redis://:s3cr3t@:/?#@host')).not.toContain('s3cr3t')
   })
 })

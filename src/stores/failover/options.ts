@@ -132,7 +132,7 @@ export function failoverSettings(options: FailoverOptions, option: string, own: 
 
 /** @throws ConfigError for a list that is none, a name that is none or comes twice, or a store that is none */
 export function checkMembers(members: readonly NamedStore[], option: string): void {
-  if (!Array.isArray(members) || members.length === 0) throw new ConfigError(option, 'a list of { name, store }', members)
+  if (!Array.isArray(members) || members.length === 0) throw new ConfigError(option, 'a list of { name, store }', unread(members))
   const names = new Set<string>()
   for (const [i, member] of members.entries()) {
     checkNames(member, MEMBER_NAMES, `${option}[${i}]`)
@@ -141,6 +141,12 @@ export function checkMembers(members: readonly NamedStore[], option: string): vo
       throw new ConfigError(`${option}[${i}].name`, '1 to 64 letters, digits or _-.', name)
     if (names.has(name)) throw new ConfigError(`${option}[${i}].name`, 'a name of its own', name)
     names.add(name)
-    if (typeof store?.take !== 'function') throw new ConfigError(`${option}[${i}].store`, 'a store, such as memoryStore()', store)
+    if (typeof store?.take !== 'function')
+      throw new ConfigError(`${option}[${i}].store`, 'a store, such as memoryStore()', unread(store))
   }
+}
+
+/** A text in place of a store is an address, which may hold a password. */
+function unread(value: unknown): unknown {
+  return typeof value === 'string' ? '(a text)' : value
 }

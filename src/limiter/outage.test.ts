@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest'
+import { manualClock } from '../core/clock.ts'
+import { StoreError } from '../core/errors.ts'
+import { buildLimitSet } from '../core/limit-set.ts'
+import { refusal } from '../http/refusal.ts'
+import { memoryStore } from '../stores/memory/memory-store.ts'
+import type { LocalDecider, Store } from '../stores/store.ts'
+import { ON_STORE_ERROR, type OnStoreError, decideWithoutStore } from './outage.ts'
+
+const START = 1_700_000_040_000
+const set = buildLimitSet('api', '10/m, 50/h', {})
+const asked = { set, key: 'k', cost: 2, mode: 'take', now: START } as const
+const failure = new StoreError('redis', 'connection refused', { kind: 'unavailable' })
+
+const clock = manualClock(START)
+/** A store without a way to go on alone. */
+const plain: Store = memoryStore({ clock, sweepIntervalMs: false })
+
+/** One that goes on with half of the limits, and may admit 3 too many. */
+function decider(): Store & LocalDecider {
+  const local = memoryStore({ clock, sweepIntervalMs: false })
+  const half = buildLimitSet(
+    'api',
+    [
+      { rate: '5/m', name: '10-per-m' },
+      { rate: '25/h', name: '50-per-h' },
+    ],
+    {},
+  )
+  return Object.assign(Object.create(local) as Store, {
+    name: 'redis',
+    takeLocally: (_set: unknown, identity: string, cost: number, mode: 'take') => ({
+      set: half,
+      taken: { ...local.take(half, identity, cost, mode), source: 'local' as const, excess: 3 },
+    }),
+  })
+}
+
+function answer(how: OnStoreError, error: unknown = failure, store: Store = plain, shadow = false) {
+  return decideWithoutStore(error, how, store, asked, shadow)
+}
+
+describe('when no store decides', () => {
+  it('`allow` lets pass, and says that nobody has decided', () => {
+    const decision = answer('allow')
+    expect(decision).toMatchObject({ allowed: true, kind: 'degraded', source: 'open', policy: 'api', cost: 2, now: START })
+    expect([decision.reason, decision.retryAfterMs, decision.excess, decision.limit]).toEqual([
+      undefined,
+      undefined,
+      Infinity,
+      10,
+    ])
+  })
+
+  it('`deny` refuses, which is a 503 and no word about a quota', () => {
+    const decision = answer('deny')
+    expect(decision).toMatchObject({ allowed: false, kind: 'degraded', source: 'closed', remaining: 0, excess: 0 })
+    const { status, body, headers } = refusal(decision, 'application/json')
+    expect(status).toBe(503)
+    expect(JSON.parse(body)).toMatchObject({ title: 'Temporary Reduced Capacity', status: 503 })
+    expect(headers).toEqual([['Cache-Control', 'no-store']])
+  })
+
+  it('`deny` refuses nothing in shadow', () => {
+    expect(answer('deny', failure, plain, true)).toMatchObject({ allowed: true, kind: 'degraded', source: 'closed' })
+  })
+
+  it('`throw` throws the error itself', () => {
+    expect(() => answer('throw', failure, decider())).toThrow(failure)
+  })
+
+  it('`local` decides by the share of this process, under the limits names, and says by how much that may be too much', () => {
+    const store = decider()
+    const first = answer('local', failure, store)
+    expect(first).toMatchObject({
+      allowed: true,
+      kind: 'granted',
+      source: 'local',
+      limit: 10,
+      remaining: 3,
+      excess: 3,
+      policy: 'api',
+    })
+    expect(first.standings.map(({ name, remaining }) => [name, remaining])).toEqual([
+      ['10-per-m', 3],
+      ['50-per-h', 23],
+    ])
+    expect(first.asked).toBe(set)
+    answer('local', failure, store)
+    expect(answer('local', failure, store)).toMatchObject({ allowed: false, kind: 'refused', source: 'local', reason: 'limit' })
+    expect(answer('local', failure, store, true)).toMatchObject({ allowed: true, kind: 'refused', source: 'local' })
+  })
+
+  it('`local` throws the error where nobody here can decide', () => {
+    expect(() => answer('local')).toThrow(failure)
+  })
+
+  it.each(ON_STORE_ERROR)('%s does not hide what is no failure of a store', (how) => {
+    for (const error of [new TypeError('x is not a function'), new Error('connection refused'), 'text', null]) {
+      let thrown: unknown = 'nothing'
+      try {
+        answer(how, error, decider())
+      } catch (other) {
+        thrown = other
+      }
+      expect(thrown).toBe(error)
+    }
+  })
+
+  it.each(ON_STORE_ERROR)('%s does not hide the use of a store that was closed', (how) => {
+    const closed = new StoreError('redis', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+    expect(() => answer(how, closed, decider())).toThrow(closed)
+  })
+
+  it.each(['ERR_RATELIMIT_STORE', 'ERR_RATELIMIT_STORE_TIMEOUT', 'ERR_RATELIMIT_STORE_SETUP'] as const)(
+    '%s is a failure like all others',
+    (code) => {
+      expect(answer('allow', new StoreError('redis', 'failed', { code })).allowed).toBe(true)
+    },
+  )
+})
