@@ -177,8 +177,14 @@ export class Decision {
 
   /** This decision as one by other limits of the same names: what a share of them found. */
   by(asked: Asked): Decision {
-    const detail = this.#detail === undefined ? undefined : { ...this.#detail, tightest: namedLike(this.#detail.tightest, asked) }
-    return this.#with(asked, this.retryAfterMs, detail)
+    const own = this.#detail
+    if (own === undefined) return this.#with(asked, this.retryAfterMs, undefined)
+    const standings = own.standings.map((standing) => ({
+      ...standing,
+      limit: namedLike(standing.name, asked)?.amount ?? standing.limit,
+    }))
+    const tightest = namedLike(own.tightest.name, asked) ?? own.tightest
+    return this.#with(asked, this.retryAfterMs, { ...own, tightest, standings })
   }
 
   /** This decision with what it may be too much by. */
@@ -233,6 +239,6 @@ export class Decision {
   }
 }
 
-function namedLike(limit: Limit, { limits }: Asked): Limit {
-  return limits.find(({ name }) => name === limit.name) ?? limit
+function namedLike(wanted: string, { limits }: Asked): Limit | undefined {
+  return limits.find(({ name }) => name === wanted)
 }

@@ -81,6 +81,20 @@ export class StoreError extends RateLimitError {
   }
 }
 
+/**
+ * Makes an error without its stack, which takes longer than all the rest: for those that come by the thousand when a store is down, and
+ * whose stack tells nothing.
+ */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** Thrown by function wrappers and decorators that have no response to answer with. */
 export class RateLimitedError extends RateLimitError {
   /** HTTP status for frameworks that read it from an error: always 429. */

@@ -99,7 +99,7 @@ export class Gatekeeper<X extends Exchange> {
   /** Writes the headers that describe the request's standing, unless this limiter is not to be seen. For `headersAfter`. */
   write(exchange: X, target: HeaderTarget): void {
     const { mark } = exchange
-    if (mark?.has(this.#gate) === true) this.#gate.headers?.write(mark.decision, target)
+    if (mark?.has(this.#gate) === true) this.#fields(mark.decision, target)
   }
 
   /** Decides and charges; the request is not marked, and nothing is written or answered. */
@@ -131,7 +131,7 @@ export class Gatekeeper<X extends Exchange> {
     }
     const mark = this.#mark(exchange, passage)
     const open = this.#headersAfter ? undefined : exchange.open
-    if (open !== undefined) gate.headers?.write(mark.decision, open)
+    if (open !== undefined) this.#fields(mark.decision, open)
     if (decision.allowed || !gate.block) {
       this.#settleLater(exchange, passage)
       return go(exchange)
@@ -146,7 +146,7 @@ export class Gatekeeper<X extends Exchange> {
     const late = seen.some(({ keeper }) => keeper.#headersAfter)
     const open = late || seen.length === 0 ? undefined : exchange.open
     const { mark } = exchange
-    if (open !== undefined && mark !== undefined) for (const { keeper } of seen) keeper.#gate.headers?.write(mark.decision, open)
+    if (open !== undefined && mark !== undefined) for (const { keeper } of seen) keeper.#fields(mark.decision, open)
     const refusing = seen.filter(({ keeper, passage }) => keeper.#gate.block && !passage.decision.allowed)
     const [first, ...others] = refusing
     if (first === undefined) {
@@ -166,6 +166,11 @@ export class Gatekeeper<X extends Exchange> {
   /** For a request that goes no further. */
   #giveBack(passage: Passage): void {
     this.#gate.settle(passage, 0, false)
+  }
+
+  /** Where no store has answered, nothing is known that fields could tell. */
+  #fields(decision: Decision, target: HeaderTarget): void {
+    if (decision.kind !== 'degraded') this.#gate.headers?.write(decision, target)
   }
 
   #mark(exchange: X, { decision, key }: Passage): RequestRateLimit {

@@ -4,6 +4,7 @@ import { Decision } from '../core/decision.ts'
 import { ConfigError, RateLimitError, StoreError } from '../core/errors.ts'
 import type { Observer } from '../core/observer.ts'
 import { type MemoryStore, memoryStore } from '../stores/memory/memory-store.ts'
+import { multiStore } from '../stores/failover/multi-store.ts'
 import type { AsyncStore, SyncStore } from '../stores/store.ts'
 import { createLimiter, defaultStore } from './create-limiter.ts'
 import type { Limiter } from './limiter.ts'
@@ -761,6 +762,16 @@ describe('on a store that answers later', () => {
       expect((await limiter.check('k')).allowed).toBe(true)
       expect((await limiter.check('k')).allowed).toBe(false)
       expect(onError).toHaveBeenCalledWith(expect.any(StoreError), 'store')
+    })
+
+    it('a share is told of by the limits it is a share of', async () => {
+      const limiter = createLimiter({
+        rate: '10/m, 100/h',
+        store: multiStore([{ name: 'a', store: down() }], { expectedInstances: 2 }),
+      })
+      const decision = await limiter.check('k')
+      expect([decision.source, decision.limit, decision.remaining]).toEqual(['local', 10, 4])
+      expect(decision.standings.map(({ limit }) => limit)).toEqual([10, 100])
     })
 
     it('lets pass or denies where it is told to', async () => {

@@ -294,6 +294,30 @@ describe('the deadline', () => {
     expect((await store.take(set, 'b', 1, 'take')).granted).toBe(true)
   })
 
+  it('is no reason to be silent about what was charged after it, to those who listen', async () => {
+    const { server, store } = serving({ deadlineMs: 15 })
+    const { wait, open } = gate()
+    const heard: string[] = []
+    const stop = (store as RemoteStore).onLateGrant(({ identity, cost, mode, taken }) =>
+      heard.push(`${identity} ${cost} ${mode} ${String(taken.granted)} ${taken.readings[1]}`),
+    )
+    server.instead = (answers) => wait().then(() => answers) as never
+    const late = await Promise.all([
+      failure(store.take(set, 'a', 1, 'take')),
+      failure(store.take(set, 'a', 1, 'take')),
+      failure(store.take(set, 'b', 3, 'charge')),
+      failure(store.take(set, 'c', 1, 'peek')),
+    ])
+    expect(late.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => 'ERR_RATELIMIT_STORE_TIMEOUT'))
+    server.instead = undefined
+    open()
+    await turn()
+    expect(heard).toEqual(['a 1 take true 1', 'a 1 take true 2', 'b 3 charge true 3'])
+    stop()
+    expect((await store.take(set, 'a', 1, 'take')).readings[1]).toBe(3)
+    expect(heard).toHaveLength(3)
+  })
+
   it('that has passed in the queue means that nobody is charged', async () => {
     const { server, store } = serving({ deadlineMs: 20 })
     const { wait, open } = gate()

@@ -5,7 +5,7 @@
 
 import { type Clock, monotonicMs } from '../core/clock.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
-import { StoreError } from '../core/errors.ts'
+import { StoreError, withoutStack } from '../core/errors.ts'
 import type { LimitSet } from '../core/limit-set.ts'
 import { Deadlines, type Waiter, afterSockets } from './deadlines.ts'
 import type { LateGrant, LateTeller } from './late.ts'
@@ -368,8 +368,8 @@ export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
 
   /** Nobody waits for this answer any more; what it was charged is not lost on those who listen. */
   #wasLate(asking: Asking, found: Found, i: number): void {
-    if (this.#listeners.size === 0 || i >= found.granted) return
     const { set, identity, cost, mode, takenAt } = asking
+    if (this.#listeners.size === 0 || i >= found.granted || (mode !== 'take' && mode !== 'charge')) return
     for (const listener of this.#listeners) listener({ set, identity, cost, mode, takenAt, taken: takenBy(asking, found, i) })
   }
 
@@ -389,9 +389,12 @@ export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
   }
 
   readonly #late = (): StoreError =>
-    new StoreError(this.name, `no answer within ${this.#settings.deadlineMs} ms (deadlineMs)`, {
-      code: 'ERR_RATELIMIT_STORE_TIMEOUT',
-    })
+    withoutStack(
+      () =>
+        new StoreError(this.name, `no answer within ${this.#settings.deadlineMs} ms (deadlineMs)`, {
+          code: 'ERR_RATELIMIT_STORE_TIMEOUT',
+        }),
+    )
 
   readonly #now = (): number => (this.clock === undefined ? monotonicMs() : this.clock.now())
 }

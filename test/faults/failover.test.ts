@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import { buildLimitSet } from '../../src/core/limit-set.ts'
-import { FailoverStore } from '../../src/stores/failover/failover-store.ts'
+import type { FailoverStore } from '../../src/stores/failover/failover-store.ts'
 import { type MultiStoreOptions, multiStore } from '../../src/stores/failover/multi-store.ts'
 import type { StoreEvent } from '../../src/core/observer.ts'
 import { SimulatedServer } from './simulated-store.ts'
@@ -120,6 +120,39 @@ describe('failover', () => {
     await store.close()
   })
 
+  it('does not blame a store that is well for the silence of another', async () => {
+    const { time, a, make } = world()
+    a.condition = 'hangs'
+    const store = make()
+    const hourly = buildLimitSet('blame', '100/h', { algorithm: 'fixed_window' })
+    for (let i = 0; i < 8; i++) expect((await time.until(store.take(hourly, 'k', 1, 'take'))).source).toBe('fallback:b')
+    await store.close()
+  })
+
+  it('leaves a store alone that was closed on purpose, and says that it is', async () => {
+    const { time, a, events } = world()
+    const client = a.client('a')
+    const closed = new StoreError('a', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+    let calls = 0
+    let isOpen = true
+    const take: typeof client.take = (...call) => {
+      calls++
+      return isOpen ? client.take(...call) : Promise.reject(closed)
+    }
+    const store = multiStore([{ name: 'a', store: { ...client, take } }], {
+      scheduler: time,
+      onStoreEvent: ({ kind }) => void events.push(kind),
+    })
+    await time.until(store.take(window10, 'k', 1, 'take'))
+    isOpen = false
+    await time.advance(5000)
+    const before = calls
+    await time.advance(60_000)
+    expect([calls - before, events]).toEqual([0, []])
+    await expect(time.until(store.take(window10, 'k', 1, 'take'))).rejects.toBe(closed)
+    await store.close()
+  })
+
   it('learns how many processes there are', async () => {
     const { time, make } = world()
     const stores = [make(), make(), make()]
@@ -166,6 +199,150 @@ describe('failover', () => {
     await time.advance(8000)
     const after = await time.until(store.take(fixed10, 'k', 1, 'take'))
     expect([after.source, after.readings[1]]).toEqual(['primary', 6])
+    await store.close()
+  })
+
+  it('says by how much a limit may be exceeded because of who decides', async () => {
+    const { time, a, b, make } = world()
+    const [alone, one] = [make({ expectedInstances: 1 }), make({ expectedInstances: 4 })]
+    expect((await time.until(one.take(fixed10, 'k', 1, 'take'))).excess).toBeUndefined()
+    await time.until(alone.take(fixed10, 'k', 1, 'take'))
+    a.condition = 'refuses'
+    expect((await time.until(one.take(fixed10, 'k', 1, 'take'))).excess).toBe(10)
+    expect((await time.until(alone.take(fixed10, 'k', 1, 'take'))).excess).toBe(0)
+    b.condition = 'refuses'
+    await expect(time.until(one.take(fixed10, 'k', 1, 'take'))).rejects.toThrow(StoreError)
+    expect(one.takeLocally(fixed10, 'k', 1, 'take').taken.excess).toBe(20)
+    const few = buildLimitSet('few', '3/h', {})
+    expect(alone.takeLocally(few, 'k', 1, 'take').taken.excess).toBe(0)
+    // Four processes with one each, and two stores that others may still ask.
+    expect(one.takeLocally(few, 'k', 1, 'take').taken.excess).toBe(6 + 1)
+    await alone.close()
+    await one.close()
+  })
+
+  it('believes no grant of a store that has lost its memory, however many are on their way', async () => {
+    const { time, a, make } = world()
+    const store = make()
+    expect(await granted(time, store, fixed10, 9)).toBe(9)
+    a.forget()
+    const asked = Promise.all(Array.from({ length: 20 }, () => store.take(fixed10, 'k', 1, 'take')))
+    expect((await time.until(asked)).filter((taken) => taken.granted)).toHaveLength(1)
+    await store.close()
+  })
+
+  it('believes a store whose counter was reset by another process', async () => {
+    const { time, make } = world()
+    const [one, other] = [make(), make()]
+    expect(await granted(time, one, fixed10, 9)).toBe(9)
+    await time.until(other.reset(fixed10, 'k'))
+    const answers = await time.until(Promise.all(Array.from({ length: 5 }, () => one.take(fixed10, 'k', 1, 'take'))))
+    expect(answers.map((taken) => taken.granted)).toEqual([true, true, true, true, true])
+    expect(await granted(time, one, fixed10)).toBe(5)
+    await one.close()
+    await other.close()
+  })
+
+  it('tells the next store what one that had been asked before has granted meanwhile', async () => {
+    const { time, a, make } = world()
+    const store = make()
+    expect(await granted(time, store, fixed10, 2)).toBe(2)
+    a.latencyMs = 40
+    // Three are on their way when a fourth fails and goes on to the second store.
+    const asked = Array.from({ length: 3 }, () => store.take(fixed10, 'k', 1, 'take'))
+    await time.advance(30)
+    a.latencyMs = 1
+    a.condition = 'refuses'
+    expect((await time.until(store.take(fixed10, 'k', 1, 'take'))).source).toBe('fallback:b')
+    a.condition = 'well'
+    const first = await time.until(Promise.all(asked))
+    const before = first.filter((taken) => taken.granted).length
+    a.condition = 'refuses'
+    expect(before + (await granted(time, store, fixed10)) + 3).toBeLessThanOrEqual(10)
+    await store.close()
+  })
+
+  it('owes nothing for what a store has charged after it was given up', async () => {
+    const { time, a, make } = world()
+    const store = make()
+    expect(await granted(time, store, fixed10, 1)).toBe(1)
+    a.latencyMs = 160
+    const taken = await time.until(store.take(fixed10, 'k', 1, 'take'))
+    expect(taken.source).toBe('fallback:b')
+    await time.advance(300)
+    a.latencyMs = 1
+    a.condition = 'refuses'
+    expect(await granted(time, store, fixed10, 5)).toBe(5)
+    a.condition = 'well'
+    await time.advance(8000)
+    const back = await time.until(store.take(fixed10, 'k', 1, 'peek'))
+    // One before, one that was charged late, five while it was away.
+    expect([back.source, back.readings[1]]).toEqual(['primary', 7])
+    await store.close()
+  })
+
+  it('charges nothing more when it has given up before it asked', async () => {
+    const { time, a, b, make } = world()
+    const store = make()
+    expect(await granted(time, store, fixed10, 4)).toBe(4)
+    a.condition = 'refuses'
+    // It takes too long to tell the second store what is known: the third way is this process itself.
+    b.latencyMs = 150
+    await expect(time.until(store.take(fixed10, 'k', 1, 'take'))).rejects.toThrow(StoreError)
+    await time.advance(2000)
+    b.latencyMs = 1
+    const read = await time.until(Promise.resolve(b.client('b').read(fixed10, 'k')))
+    expect(read?.[0]?.[1]).toBe(4)
+    await store.close()
+  })
+
+  it('keeps a ban when another store takes over, and when the first comes back without having heard of it', async () => {
+    const { time, a, b, make } = world()
+    const store = make()
+    const terms = { durationMs: 60_000, factor: 1, maxMs: 60_000, forgetAfterMs: 0 }
+    a.condition = 'refuses'
+    await granted(time, store, fixed10, 6)
+    expect(await time.until(store.ban(fixed10, 'k', terms))).toBe(60_000)
+    expect(await granted(time, store, fixed10)).toBe(0)
+    a.condition = 'well'
+    await time.advance(6000)
+    const back = await time.until(store.take(fixed10, 'k', 1, 'take'))
+    expect([back.source, back.granted, back.bannedForMs > 50_000]).toEqual(['primary', false, true])
+    b.condition = 'refuses'
+    a.condition = 'refuses'
+    await expect(time.until(store.take(fixed10, 'k', 1, 'take'))).rejects.toThrow(StoreError)
+    expect(store.takeLocally(fixed10, 'k', 1, 'take').taken).toMatchObject({ granted: false, source: 'local' })
+    await store.close()
+  })
+
+  it('gives back what was refunded while another decides, once', async () => {
+    const { time, a, make } = world()
+    const store = make()
+    a.condition = 'refuses'
+    expect(await granted(time, store, fixed10, 5)).toBe(5)
+    const last = await time.until(store.take(fixed10, 'k', 3, 'take'))
+    await time.until(store.take(fixed10, 'k', 3, 'refund', last.now))
+    a.condition = 'well'
+    await time.advance(6000)
+    const back = await time.until(store.take(fixed10, 'k', 1, 'peek'))
+    expect([back.source, back.readings[1]]).toEqual(['primary', 5])
+    await store.close()
+  })
+
+  it('settles within the deadline where a store answers slowly at every step', async () => {
+    const { time, a, b, make } = world()
+    const store = make()
+    await granted(time, store, fixed10, 3)
+    await time.advance(1000)
+    for (const latencyMs of [20, 40, 49, 60, 90]) {
+      for (const server of [a, b]) server.latencyMs = latencyMs
+      a.forget()
+      const from = time.now()
+      await time.until(store.take(fixed10, 'k', 1, 'take')).catch((error: unknown) => expect(error).toBeInstanceOf(StoreError))
+      expect(time.now() - from).toBeLessThanOrEqual(120)
+      for (const server of [a, b]) server.latencyMs = 1
+      await time.advance(5000)
+    }
     await store.close()
   })
 })

@@ -32,6 +32,8 @@ export interface FaultRow {
    * `either` what is quicker. Default `elsewhere`.
    */
   readonly answer?: 'elsewhere' | 'nothing' | 'either'
+  /** The store fails time and again, so that it may take longer to be trusted. */
+  readonly flaps?: boolean
   /** How much of its latest past the store may lose, counted from the beginning of the fault (default 0). */
   readonly losesMs?: number
   /** The questions to ask at once during the fault (default none). */

@@ -61,13 +61,11 @@ export class VirtualTime implements Scheduler {
 
   /** Lets time pass until something is there; what it throws is thrown. */
   async until<T>(promise: Promise<T>, limitMs = 60_000): Promise<T> {
-    let done = false
-    promise.then(
-      () => (done = true),
-      () => (done = true),
-    )
+    const waiting = { for: true }
+    const over = (): void => void (waiting.for = false)
+    promise.then(over, over)
     await settle()
-    for (let passed = 0; !done && passed < limitMs; passed++) await this.advance(1)
+    for (let passed = 0; waiting.for && passed < limitMs; passed++) await this.advance(1)
     return promise
   }
 

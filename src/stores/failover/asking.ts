@@ -2,7 +2,7 @@
 // and is not asked any more once the question has gone on to another; a store's failure sends it on, and nothing else does.
 // Next: carrier.ts, for what is told.
 
-import { StoreError } from '../../core/errors.ts'
+import { StoreError, withoutStack } from '../../core/errors.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import { type MaybePromise, isPromise } from '../../core/maybe.ts'
 import { type Scheduler, systemScheduler } from '../../core/scheduler.ts'
@@ -166,14 +166,15 @@ export class Asker {
   }
 
   #lateError(store: string, ms: number): StoreError {
-    return new StoreError(store, `no answer within ${ms} ms`, { code: 'ERR_RATELIMIT_STORE_TIMEOUT', kind: 'ambiguous' })
+    const options = { code: 'ERR_RATELIMIT_STORE_TIMEOUT', kind: 'ambiguous' } as const
+    return withoutStack(() => new StoreError(store, `no answer within ${ms} ms`, options))
   }
 }
 
 /** @param cause what the last of them failed with */
 export function noneLeft(name: string, cause: unknown): StoreError {
   const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return new StoreError(name, `no store can decide now${why}`, { cause, kind: 'unavailable' })
+  return withoutStack(() => new StoreError(name, `no store can decide now${why}`, { cause, kind: 'unavailable' }))
 }
 
 /** Whether a store is asked about a key now. One that is returning takes its keys back bit by bit. */

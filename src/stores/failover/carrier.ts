@@ -131,7 +131,7 @@ export class Carrier {
 
   /** A store has charged a request after it was given up: so much less is owed to it. */
   answeredLate(member: Member, call: Heard, taken: Taken): void {
-    if (taken.granted && call.mode === 'take') this.#giveBack(call, taken.now, member.clock, [member])
+    if (taken.granted && (call.mode === 'take' || call.mode === 'charge')) this.#giveBack(call, taken.now, member.clock, [member])
   }
 
   /** What this process's own share has to start from; undefined for nothing new. */

@@ -60,6 +60,8 @@ export function moveTo(known: Known, { place, clock }: Decider, order: number): 
     if (home.place === known.place) home.left = copyOf(known.base ?? known.states)
   }
   if (order !== Infinity) known.homes.set(order, { place, clock, left: undefined })
+  // What is on its way is on its way to the store before.
+  if (known.place !== place) known.arriving = undefined
   known.place = place
 }
 

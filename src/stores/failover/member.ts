@@ -2,6 +2,7 @@
 // our own, one at a time, and ends in time whatever the store does; from its answer follow the store's life (a store that has lost its
 // memory has begun another) and how many processes use it. Next: failover-store.ts.
 
+import { StoreError } from '../../core/errors.ts'
 import { buildLimitSet } from '../../core/limit-set.ts'
 import { isPromise } from '../../core/maybe.ts'
 import type { Scheduler } from '../../core/scheduler.ts'
@@ -141,6 +142,13 @@ export class Member {
         return
       }
       const now = scheduler.now()
+      if (isClosedError(error)) {
+        // Closed on purpose, it will not come back: the next decision tells so.
+        this.lastError = error
+        this.close()
+        for (const tell of doubters) tell(false)
+        return
+      }
       if (taken === undefined) this.#probeFailed(error, now)
       else this.#probed(taken, counts, askedAt, now)
       this.#tell()
@@ -207,7 +215,7 @@ export class Member {
     const { scheduler, healthCheckIntervalMs } = this.#settings
     const { breaker } = this
     const wanted = breaker.probeInMs(scheduler.now())
-    if (wanted === undefined && this.store.sync) return
+    if (breaker.state.kind === 'closed' && this.store.sync) return
     // Half open it asks again at once, but not in a loop that never rests.
     const soon = this.#counted === undefined ? 0 : healthCheckIntervalMs
     const inMs = wanted === undefined ? soon : Math.max(5, wanted)
@@ -224,4 +232,8 @@ export class Member {
     }
     this.#events.changed(this)
   }
+}
+
+function isClosedError(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED'
 }

@@ -2,15 +2,7 @@
 // twice changes nothing; what is owed is added on top; neither leaves more used than a limit holds, and nothing counts for longer than
 // it would have where it came from, but for a sub-window. Next: shadow.ts and debts.ts, where it comes from; ../record.ts, which it changes.
 
-import {
-  excessOf,
-  leavesAt,
-  slidingRefund,
-  slidingSettle,
-  slidingTotal,
-  subWindowStart,
-  windowEnd,
-} from '../../algorithms/window.ts'
+import { leavesAt, slidingRefund, slidingSettle, slidingTotal, subWindowStart, windowEnd } from '../../algorithms/window.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
 import { type CounterRecord, takeFromRecord } from '../record.ts'
@@ -172,13 +164,14 @@ function startsOf(entries: State): number[] {
 
 /** Adds entries, of which so much counts: the newest. What is too much for the limit leaves from the oldest. */
 function addEntries(own: number[], other: State, amount: number, limit: Limit): void {
+  const most = Math.max(limit.amount, slidingTotal(own))
   let left = amount
   for (let i = other.length - 2; i >= 0 && left > 0; i -= 2) {
     const count = Math.min(left, other[i + 1] as number)
     left -= count
     insert(own, other[i] as number, count)
   }
-  const excess = excessOf(slidingTotal(own), limit, 0)
+  const excess = slidingTotal(own) - most
   if (excess > 0) slidingRefund(own, limit, excess, undefined)
 }
 

@@ -120,6 +120,7 @@ export const MYSQL_ROWS: readonly FaultRow[] = [
   },
   {
     fault: 'all sessions are killed every 300 ms (2013)',
+    flaps: true,
     answer: 'either',
     prepare: () => stage(async ({ tell }) => repeatedly(300, () => endSessions(tell))),
   },
@@ -128,15 +129,17 @@ export const MYSQL_ROWS: readonly FaultRow[] = [
     prepare: () =>
       stage(async ({ tell, session }) => {
         await tell('SET GLOBAL max_connections = 10')
-        await endSessions(tell)
         const holders: Connection[] = []
-        for (;;) {
-          const next = await session().catch(() => undefined)
-          if (next === undefined) break
-          holders.push(next)
-        }
-        // One is kept for those who may do everything, and may have been taken by us.
-        await endSessions(tell)
+        do {
+          await endSessions(tell)
+          // Against the processes, which want them back.
+          for (
+            let next = await session().catch(() => undefined);
+            next !== undefined;
+            next = await session().catch(() => undefined)
+          )
+            holders.push(next)
+        } while (await areThere(tell))
         return async () => {
           await tell('SET GLOBAL max_connections = 151')
           for (const holder of holders) holder.destroy()
@@ -181,6 +184,14 @@ export const MYSQL_ROWS: readonly FaultRow[] = [
       }),
   },
 ]
+
+/** Whether processes have sessions. */
+async function areThere(tell: Scene['tell']): Promise<boolean> {
+  const [rows] = (await tell("SELECT 1 FROM information_schema.processlist WHERE user = 'app' AND command <> 'Killed'")) as [
+    unknown[],
+  ]
+  return rows.length > 0
+}
 
 /** Locks two rows in an order that nobody else keeps. */
 async function lockSome(connection: Connection): Promise<void> {

@@ -81,6 +81,7 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
   },
   {
     fault: 'all connections are reset every 200 ms',
+    flaps: true,
     answer: 'either',
     prepare: () => proxied((proxy) => repeatedly(200, async () => proxy.reset())),
   },
@@ -104,6 +105,7 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
   },
   {
     fault: 'the way breaks and heals every 700 ms',
+    flaps: true,
     answer: 'either',
     faultMs: 6000,
     prepare: () =>

@@ -175,6 +175,7 @@ export const POSTGRES_ROWS: readonly FaultRow[] = [
   },
   {
     fault: 'all sessions are ended every 300 ms (57P01)',
+    flaps: true,
     answer: 'either',
     prepare: () => stage(async ({ tell }) => repeatedly(300, () => tell(END_SESSIONS))),
   },

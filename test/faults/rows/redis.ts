@@ -117,6 +117,7 @@ export const REDIS_ROWS: readonly FaultRow[] = [
   })),
   {
     fault: 'CLIENT KILL of all every 300 ms',
+    flaps: true,
     answer: 'either',
     prepare: () =>
       redisStage(async (_, tell) => repeatedly(300, () => tell('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))),

@@ -1,7 +1,7 @@
 // What can befall a SQLite file that several processes share. Next: ../row.ts, which plays it.
 
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,7 +22,7 @@ async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, { di
   const top = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
   const folder = join(top, 'data')
   mkdirSync(folder)
-  if (disk) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder])
+  if (disk) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder])
   const file = join(folder, 'limits.sqlite')
   const opened: DatabaseSync[] = []
   const open = (): DatabaseSync => {
@@ -55,7 +55,7 @@ async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, { di
 export function canMount(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'ignore' })
     execFileSync('umount', [folder])
     return true
   } catch {
@@ -78,13 +78,27 @@ const locked: FaultRow = {
 
 export const BRIEF_SQLITE_ROWS: readonly FaultRow[] = [locked]
 
+/** Until there is no room for another byte. */
+function fill(file: string): void {
+  for (const size of [65_536, 512]) {
+    try {
+      for (;;) appendFileSync(file, Buffer.alloc(size))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    }
+  }
+}
+
 /** Needs {@link canMount}. */
 export const FULL_DISK_ROWS: readonly FaultRow[] = [
   {
-    fault: 'the disk is full (1 MB)',
+    fault: 'the disk is full (8 MB)',
     prepare: () =>
       stage(
-        async ({ folder }) => {
+        async ({ folder, open }) => {
+          const other = open()
+          // What its log has room for already needs no more.
+          while (Number(other.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy']) !== 0);
           const { bavail, bsize } = statfsSync(folder)
           const filler = join(folder, 'filler')
           writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize)))
@@ -94,6 +108,8 @@ export const FULL_DISK_ROWS: readonly FaultRow[] = [
       ),
   },
 ]
+
+const AGE_MS = 1000
 
 export const SQLITE_ROWS: readonly FaultRow[] = [
   locked,
@@ -133,14 +149,15 @@ export const SQLITE_ROWS: readonly FaultRow[] = [
       }),
   },
   {
-    fault: 'the file is replaced by an older copy',
+    fault: 'the file is replaced by a copy that is 1 s old',
+    losesMs: AGE_MS + 200,
     answer: 'either',
     faultMs: 0,
     prepare: () =>
       stage(async ({ file, open }) => {
         open().exec('PRAGMA wal_checkpoint(TRUNCATE)')
         copyFileSync(file, `${file}.copy`)
-        await delay(1000)
+        await delay(AGE_MS)
         for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true })
         renameSync(`${file}.copy`, file)
         return async () => {}

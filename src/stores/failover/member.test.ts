@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { manualClock } from '../../core/clock.ts'
+import { StoreError } from '../../core/errors.ts'
+import { memoryStore } from '../memory/memory-store.ts'
+import type { AsyncStore, Store, Taken } from '../store.ts'
+import { SimulatedServer } from '../../../test/faults/simulated-store.ts'
+import { VirtualTime } from '../../../test/faults/virtual-time.ts'
+import { Member } from './member.ts'
+import { failoverSettings } from './options.ts'
+
+const START = 1_700_000_040_000
+
+function watched(make: (time: VirtualTime, server: SimulatedServer) => Store = (_, server) => server.client('s')) {
+  const time = new VirtualTime()
+  const server = new SimulatedServer(time, START)
+  const told: string[] = []
+  const settings = failoverSettings({ scheduler: time, random: () => 0.5 }, 'test')
+  const member = new Member('s', make(time, server), settings, {
+    changed: ({ breaker }) => void told.push(breaker.state.kind),
+    forgot: (_, place) => void told.push(`forgot ${place}`),
+  })
+  return { time, server, member, told, settings }
+}
+
+afterEach(() => vi.restoreAllMocks())
+
+describe('a member', () => {
+  it('begins to probe with its first use, and goes on in an interval', async () => {
+    const { time, server, member } = watched()
+    await time.advance(5000)
+    expect(server.calls).toBe(0)
+    member.start()
+    member.start()
+    await time.advance(3500)
+    expect(server.calls).toBe(4)
+    member.close()
+    await time.advance(5000)
+    expect(server.calls).toBe(4)
+  })
+
+  it('does not probe a store that answers at once before it has failed', async () => {
+    const store = memoryStore({ clock: manualClock(START) })
+    const take = vi.spyOn(store, 'take')
+    const { time, member } = watched(() => store)
+    member.start()
+    await time.advance(10_000)
+    expect(take).not.toHaveBeenCalled()
+    for (let i = 0; i < 5; i++) member.failed(new Error('out of order'), false)
+    expect(member.breaker.state.kind).toBe('open')
+    await time.advance(10_000)
+    expect(member.breaker.state.kind).toBe('closed')
+    const calls = take.mock.calls.length
+    await time.advance(10_000)
+    expect(take.mock.calls).toHaveLength(calls)
+    await expect(member.suspect()).resolves.toBe(true)
+  })
+
+  it('has one probe on its way, and ends it in time', async () => {
+    const { time, server, member, told } = watched()
+    server.condition = 'hangs'
+    member.start()
+    for (let i = 0; i < 5; i++) member.failed(new Error('slow'), false)
+    await time.advance(60_000)
+    expect(told[0]).toBe('open')
+    // Each lasts 100 ms and the wait after it grows to a second.
+    expect(server.calls).toBeLessThan(120)
+    expect(member.lastError?.message).toBe('no answer to a health check within 100 ms')
+    server.condition = 'well'
+    await time.advance(5000)
+    expect(told).toEqual(['open', 'half_open', 'returning', 'closed'])
+    member.close()
+  })
+
+  it('comes back from a store that throws what it should not', async () => {
+    let mood: 'throws' | 'rejects' | 'well' = 'throws'
+    const { time, member } = watched((_, server) => {
+      const client = server.client('s')
+      const take: AsyncStore['take'] = (...question) => {
+        if (mood === 'throws') throw new TypeError('not a function')
+        if (mood === 'rejects') return Promise.reject('a text') // oxlint-disable-line prefer-promise-reject-errors
+        return client.take(...question)
+      }
+      return { ...client, take }
+    })
+    member.start()
+    member.failed(new Error('down'), true)
+    await time.advance(3000)
+    expect(member.lastError?.message).toBe('not a function')
+    mood = 'rejects'
+    await time.advance(3000)
+    expect(member.lastError?.message).toBe('a text')
+    mood = 'well'
+    await time.advance(5000)
+    expect(member.breaker.state.kind).toBe('closed')
+    member.close()
+  })
+
+  it('knows when the store has lost its memory, by its life and not by its counters', async () => {
+    const { time, server, member, told } = watched()
+    member.start()
+    await time.advance(2500)
+    expect([member.place, told]).toEqual(['0#s', []])
+    server.forget()
+    await time.advance(1500)
+    expect([member.place, told]).toEqual(['1#s', ['forgot 0#s']])
+    await time.advance(30_000)
+    expect(member.life).toBe(1)
+    member.close()
+  })
+
+  it('finds out at once when it is suspected, however often it is asked', async () => {
+    const { time, server, member } = watched()
+    member.start()
+    await time.advance(100)
+    server.forget()
+    const { calls } = server
+    const found = Promise.all(Array.from({ length: 100 }, () => member.suspect()))
+    expect(new Set(await time.until(found))).toEqual(new Set([true]))
+    expect(member.life).toBe(1)
+    expect(server.calls - calls).toBeLessThan(5)
+    server.condition = 'refuses'
+    expect(await time.until(member.suspect())).toBe(false)
+    const late = member.suspect()
+    member.close()
+    expect(await time.until(late)).toBe(false)
+    expect(await member.suspect()).toBe(false)
+  })
+
+  it('learns how many processes use the store, one window after they came or went', async () => {
+    const { time, server, member, settings } = watched()
+    const other = new Member('s', server.client('s'), settings, { changed: () => undefined, forgot: () => undefined })
+    member.start()
+    other.start()
+    await time.advance(12_000)
+    expect([member.processes, other.processes]).toEqual([2, 2])
+    other.close()
+    await time.advance(25_000)
+    expect(member.processes).toBe(1)
+    member.close()
+  })
+
+  it('opens at once for a failure that will not pass by itself', () => {
+    const { member } = watched()
+    member.failed(new StoreError('s', 'wrong password', { kind: 'misconfigured' }), true)
+    expect(member.breaker.state.kind).toBe('open')
+    member.close()
+  })
+
+  it('notes how the store’s clock stands by what it answers', async () => {
+    const { time, member } = watched()
+    await time.advance(1000)
+    expect(member.clock.isKnown).toBe(false)
+    member.answered({ now: START + 1000 } as Taken, time.now())
+    await time.advance(500)
+    expect(member.clock.now()).toBe(START + 1500)
+  })
+})
