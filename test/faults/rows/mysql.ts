@@ -2,12 +2,12 @@
 
 import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, createConnection } from 'mysql2/promise'
 import { mysqlStore } from '../../../src/stores/mysql/index.ts'
 import { type OwnServer, startMariadb } from '../../servers.ts'
+import { runFolder } from '../../servers/run-folder.ts'
 import { FaultProxy } from '../proxy.ts'
 import type { FaultRow, Stage } from '../row.ts'
 import { repeatedly } from './repeatedly.ts'
@@ -28,7 +28,7 @@ interface Scene {
 async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, pool?: number): Promise<Stage> {
   const server = await startMariadb()
   const proxy = await FaultProxy.start(server.port)
-  const folder = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
+  const folder = mkdtempSync(join(runFolder(), 'sqlite-'))
   const session = async (): Promise<Connection> => {
     const connection = await createConnection(server.url)
     connection.on('error', () => undefined)

@@ -72,7 +72,7 @@ export const PROCESS_ROWS: readonly FaultRow[] = [
       return {
         setups: [
           {
-            name: 'redis | redis',
+            name: 'redis or redis',
             stores: [
               { kind: 'redis', url: redis.url, client: 'address' },
               { kind: 'redis', url: other.url, client: 'ioredis' },

@@ -2,11 +2,11 @@
 
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { startRedis } from '../../servers.ts'
+import { runFolder } from '../../servers/run-folder.ts'
 import type { FaultRow, Stage } from '../row.ts'
 import { repeatedly } from './repeatedly.ts'
 
@@ -19,7 +19,7 @@ interface Scene {
 
 async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, { disk = false } = {}): Promise<Stage> {
   const standby = await startRedis()
-  const top = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
+  const top = mkdtempSync(join(runFolder(), 'sqlite-'))
   const folder = join(top, 'data')
   mkdirSync(folder)
   if (disk) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder])
@@ -53,7 +53,7 @@ async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, { di
 
 /** Whether a small disk can be had, which takes the right to mount one. */
 export function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'smart-ratelimit-'))
+  const folder = mkdtempSync(join(runFolder(), 'sqlite-'))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'ignore' })
     execFileSync('umount', [folder])
@@ -99,9 +99,8 @@ export const FULL_DISK_ROWS: readonly FaultRow[] = [
           const other = open()
           // What its log has room for already needs no more.
           while (Number(other.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy']) !== 0);
-          const { bavail, bsize } = statfsSync(folder)
           const filler = join(folder, 'filler')
-          writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize)))
+          fill(filler)
           return async () => unlinkSync(filler)
         },
         { disk: true },
