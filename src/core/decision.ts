@@ -175,16 +175,19 @@ export class Decision {
     return this.#with(this.#asked, own === undefined ? undefined : Math.max(own, ms), this.#detail)
   }
 
-  /** This decision as one by other limits of the same names: what a share of them found. */
-  by(asked: Asked): Decision {
+  /** This decision as one by other limits of the same names: what a share of them found, and what it may be too much by. */
+  by(asked: Asked, excess: number): Decision {
     const own = this.#detail
-    if (own === undefined) return this.#with(asked, this.retryAfterMs, undefined)
+    if (own === undefined) {
+      const decision = this.#with(asked, this.retryAfterMs, undefined)
+      return excess === 0 ? decision : decision.exceeding(excess)
+    }
     const standings = own.standings.map((standing) => ({
       ...standing,
       limit: namedLike(standing.name, asked)?.amount ?? standing.limit,
     }))
     const tightest = namedLike(own.tightest.name, asked) ?? own.tightest
-    return this.#with(asked, this.retryAfterMs, { ...own, tightest, standings })
+    return this.#with(asked, this.retryAfterMs, { tightest, standings, excess })
   }
 
   /** This decision with what it may be too much by. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, ERROR_CODES, RateLimitError, RateLimitedError, StoreError, show } from './errors.ts'
+import { ConfigError, ERROR_CODES, RateLimitError, RateLimitedError, StoreError, show, withoutStack } from './errors.ts'
 
 describe('errors', () => {
   it('carry a code of the closed list, a link to it, their name and their cause', () => {
@@ -69,4 +69,17 @@ describe('a value in a message', () => {
   it('is short, however long it is', () => {
     expect(show('x'.repeat(1_000_000)).length).toBeLessThan(100)
   })
+})
+
+it('an error without its stack is like any other beside that', () => {
+  const { stackTraceLimit } = Error
+  const error = withoutStack(() => new StoreError('redis', 'no answer', { kind: 'ambiguous' }))
+  expect([error.message, error.kind, error.stack?.includes('\n    at ')]).toEqual(['store redis: no answer', 'ambiguous', false])
+  expect(Error.stackTraceLimit).toBe(stackTraceLimit)
+  expect(() =>
+    withoutStack(() => {
+      throw new Error('not made')
+    }),
+  ).toThrow('not made')
+  expect(Error.stackTraceLimit).toBe(stackTraceLimit)
 })

@@ -764,6 +764,24 @@ describe('on a store that answers later', () => {
       expect(onError).toHaveBeenCalledWith(expect.any(StoreError), 'store')
     })
 
+    it('nobody asks it any more once it is known to be away, and observers hear why all the same', async () => {
+      const take = vi.fn(down().take)
+      const onError = vi.fn()
+      const limiter = createLimiter({ rate: '100/h', store: { ...down(), take }, observers: [{ onError }] })
+      for (let i = 0; i < 5; i++) expect((await limiter.check(`k${i}`)).source).toBe('local')
+      const asked = take.mock.calls.filter(([, identity]) => identity.startsWith('k')).length
+      onError.mockClear()
+      for (let i = 0; i < 20; i++) expect(await limiter.check(`k${i}`)).toMatchObject({ allowed: true, source: 'local' })
+      expect(take.mock.calls.filter(([, identity]) => identity.startsWith('k'))).toHaveLength(asked)
+      expect(onError).toHaveBeenCalledTimes(20)
+      expect(onError.mock.lastCall?.[0]).toMatchObject({
+        kind: 'unavailable',
+        message: expect.stringContaining('connection refused'),
+      })
+      const other = createLimiter({ rate: '100/h', store: limiter.store, onStoreError: 'throw' })
+      await expect(other.check('k')).rejects.toThrow('no store can decide now')
+    })
+
     it('a share is told of by the limits it is a share of', async () => {
       const limiter = createLimiter({
         rate: '10/m, 100/h',

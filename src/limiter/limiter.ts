@@ -11,9 +11,9 @@ import { checkAlgorithm } from '../core/limit.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { ObservedRequest } from '../core/observer.ts'
 import { Watchers, isWatched } from '../core/watching.ts'
-import type { AsyncStore, LocalDecider, Mode, Store, SyncStore, Taken } from '../stores/store.ts'
+import type { AsyncStore, LocalDecider, LoneDecider, Mode, Store, SyncStore, Taken } from '../stores/store.ts'
 import { decide, exempt, refusedUnasked } from './headline.ts'
-import { type OnStoreError, decideWithoutStore } from './outage.ts'
+import { type OnStoreError, decideAlone, decideWithoutStore } from './outage.ts'
 import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
 
 /** What a limiter on this store answers with: the value, or a promise of it. */
@@ -89,6 +89,8 @@ class StoreLimiter<S extends Store, Subject> {
   /** Who is asked: the store, or its safety net. */
   readonly #decider: Store
   readonly #onStoreError: OnStoreError
+  /** Who decides alone, where that is what is to happen when no store answers. */
+  readonly #alone: LoneDecider | undefined
   readonly #options: LimiterOptions<S, Subject>
   readonly #option: string
   readonly #group: string
@@ -113,6 +115,8 @@ class StoreLimiter<S extends Store, Subject> {
     this.store = options.store
     this.#decider = decider
     this.#onStoreError = options.onStoreError ?? 'local'
+    const isAble = this.#onStoreError === 'local' && !decider.sync && 'mayAsk' in decider
+    this.#alone = isAble ? (decider as AsyncStore & LoneDecider) : undefined
     this.#clock = options.clock ?? (options.store as { readonly clock?: Clock }).clock ?? systemClock
     this.#options = options
     this.#option = option
@@ -147,9 +151,8 @@ class StoreLimiter<S extends Store, Subject> {
       if (typeof key === 'string' && key !== '' && isCost(cost) && cost <= set.maxCost) {
         if (this.#isWatched || isWatched()) return this.#checkWatched(set, key, cost, options)
         const store = this.#decider
-        const taken = store.take(set, key, cost, this.#mode)
-        if (store.sync) return decide(set, taken as Taken, cost, this.#shadow)
-        return this.#later(taken as Promise<Taken>, set, key, cost, this.#mode)
+        if (store.sync) return decide(set, store.take(set, key, cost, this.#mode), cost, this.#shadow)
+        return this.#asked(set, key, cost, this.#mode)
       }
     }
     return this.#checkAll(key, options)
@@ -162,16 +165,24 @@ class StoreLimiter<S extends Store, Subject> {
     const watchers = this.#watchers
     const begunAt = watchers.begin()
     const store = this.#decider
-    const taken = store.take(set, key, cost, this.#mode)
     if (store.sync) {
-      const decision = decide(set, taken as Taken, cost, this.#shadow)
+      const decision = decide(set, store.take(set, key, cost, this.#mode), cost, this.#shadow)
       watchers.decided(decision, key, options?.request, begunAt)
       return decision
     }
-    return this.#later(taken as Promise<Taken>, set, key, cost, this.#mode).then((decision) => {
+    return this.#asked(set, key, cost, this.#mode).then((decision) => {
       watchers.decided(decision, key, options?.request, begunAt)
       return decision
     })
+  }
+
+  /** Asks a store that answers later; or nobody, while this process decides alone anyway. */
+  #asked(set: LimitSet, key: string, cost: number, mode: Mode): Promise<Decision> {
+    const alone = this.#alone
+    if (alone === undefined || alone.mayAsk(key))
+      return this.#later(this.#decider.take(set, key, cost, mode) as PromiseLike<Taken>, set, key, cost, mode)
+    if (this.#watchers.any) this.#report(alone.whyAlone(), 'store')
+    return Promise.resolve(decideAlone(alone, set, key, cost, mode, this.#shadow))
   }
 
   #later(taken: PromiseLike<Taken>, set: LimitSet, key: string, cost: number, mode: Mode): Promise<Decision> {
@@ -268,8 +279,8 @@ class StoreLimiter<S extends Store, Subject> {
     if (cost > set.maxCost) {
       return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, this.#clock.now())
     }
-    const taken: MaybePromise<Taken> = this.#decider.take(set, key, cost, mode)
-    return isPromise(taken) ? this.#later(taken, set, key, cost, mode) : decide(set, taken, cost, this.#shadow)
+    const store = this.#decider
+    return store.sync ? decide(set, store.take(set, key, cost, mode), cost, this.#shadow) : this.#asked(set, key, cost, mode)
   }
 
   #exempt(): Decision {

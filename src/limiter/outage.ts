@@ -40,13 +40,23 @@ export function decideWithoutStore(
   if (!(error instanceof StoreError) || error.code === 'ERR_RATELIMIT_STORE_CLOSED' || how === 'throw') throw error
   const { set, key, cost, mode, now } = asked
   if (how === 'local') {
-    const { takeLocally } = decider as Partial<LocalDecider>
-    if (takeLocally === undefined) throw error
-    const local = takeLocally.call(decider, set, key, cost, mode)
-    const decision = decide(local.set, local.taken, cost, shadow).by(set)
-    return decision.exceeding(local.taken.excess ?? 0)
+    if ((decider as Partial<LocalDecider>).takeLocally === undefined) throw error
+    return decideAlone(decider as Store & LocalDecider, set, key, cost, mode, shadow)
   }
   const open = how === 'allow'
   const source = open ? 'open' : 'closed'
   return new Decision(set, 'degraded', source, undefined, open || shadow, 0, 0, 0, undefined, cost, now, undefined)
+}
+
+/** This process's own decision, by its share of the limits. */
+export function decideAlone(
+  decider: LocalDecider,
+  set: LimitSet,
+  key: string,
+  cost: number,
+  mode: Mode,
+  shadow: boolean,
+): Decision {
+  const local = decider.takeLocally(set, key, cost, mode)
+  return decide(local.set, local.taken, cost, shadow).by(set, local.taken.excess ?? 0)
 }

@@ -88,6 +88,14 @@ export interface LocalDecider {
   takeLocally(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): LocalAnswer
 }
 
+/** One that tells beforehand that it has to: then nobody needs to ask it in vain. */
+export interface LoneDecider extends LocalDecider {
+  /** Whether a store may be asked about a key now. */
+  mayAsk(identity: string): boolean
+  /** Why none may. */
+  whyAlone(): Error
+}
+
 /** A local decision, and the share of the limits that it was made by. */
 export interface LocalAnswer {
   readonly set: LimitSet

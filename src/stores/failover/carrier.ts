@@ -6,13 +6,14 @@
 import type { LimitSet } from '../../core/limit-set.ts'
 import { takeFromRecord } from '../record.ts'
 import { type Mode, READING_WIDTH, type State, type Taken } from '../store.ts'
+import type { Debt } from './debt.ts'
 import { Delivery } from './delivery.ts'
 import type { Member } from './member.ts'
 import type { FailoverSettings } from './options.ts'
 import type { Payments } from './payments.ts'
 import type { ToldClock } from './store-clock.ts'
-import { type States, copyOf, shift, usedAt } from './seeding.ts'
-import { type Decider, type Known, LOCAL, NOWHERE, allKnown, differenceMs, lacks, moveTo, turnTo } from './known.ts'
+import { type States, copyOf, pour, shift, usedAt } from './seeding.ts'
+import { type Decider, type Known, LOCAL, NOWHERE, type Owed, allKnown, differenceMs, lacks, moveTo, turnTo } from './known.ts'
 import type { Shadow } from './shadow.ts'
 
 /** A ban that ends within this may have ended by the store's clock. */
@@ -112,12 +113,12 @@ export class Carrier {
     const grants = taken.granted && (mode === 'take' || mode === 'charge')
     const straggles = known !== undefined && known.place !== member.place
     if (mode === 'refund') this.#giveBack(call, taken.now, member.clock, this.#ordered(identity).slice(0, at))
-    else if (grants && (at > 0 || straggles)) this.#owe(member, at, set, identity, cost, taken, known)
+    else if (grants && (at > 0 || straggles)) this.#owe(member, at, call, taken, known)
     if (straggles) {
       // Meanwhile another has been told what is known, without this.
       const home = known.homes.get(at)
-      if (grants) change(known.states, set, cost, 'charge', known.clock.now())
-      if (grants && home?.place === member.place && home.left !== undefined) change(home.left, set, cost, 'charge', taken.now)
+      if (grants) pour(set, known.states, cost, known.clock.now())
+      if (grants && home?.place === member.place && home.left !== undefined) pour(set, home.left, cost, taken.now)
       known.stragglers++
       return
     }
@@ -165,14 +166,16 @@ export class Carrier {
     if (mode === 'refund') {
       this.#giveBack(call, taken.now, this.#alone.clock)
       if (known === undefined) return
-      change(known.states, set, cost, 'refund', taken.now, takenAt)
+      const readings = new Float64Array(set.limits.length * READING_WIDTH)
+      takeFromRecord({ states: known.states, ban: undefined }, set, cost, 'refund', taken.now, takenAt, readings)
       // Where more was used than the share holds, it has given back too much: it is told again.
       known.place = NOWHERE
     }
     if (!grants) return
-    this.#owe(undefined, Infinity, set, identity, cost, taken, known)
+    const shares = this.#shares()
+    for (const { debt, clockMs } of this.#owedAlone(set, identity, taken.now, known)) debt.add(cost, taken, clockMs, shares)
     if (known === undefined) return
-    change(known.states, set, cost, 'charge', taken.now)
+    pour(set, known.states, cost, taken.now)
     known.now = taken.now
   }
 
@@ -219,33 +222,55 @@ export class Carrier {
     this.#delivery.close()
   }
 
-  /** Something was granted that other stores have to know of: those the key asks first, and the one it has been brought to meanwhile. */
-  #owe(
-    granter: Member | undefined,
-    at: number,
-    set: LimitSet,
-    identity: string,
-    cost: number,
-    taken: Taken,
-    known: Known | undefined,
-  ): void {
+  /** A store has granted what others have to know of: those the key asks first, and who it has been brought to meanwhile. */
+  #owe(granter: Member, at: number, { set, identity, cost }: Heard, taken: Taken, known: Known | undefined): void {
     const shares = this.#shares()
-    const decider = granter ?? this.#alone
     for (const [i, owner] of this.#ordered(identity).entries()) {
       if (owner === granter || (i > at && owner.place !== known?.place)) continue
-      const clockMs = differenceMs(owner.clock, decider.clock)
-      const home = known?.homes.get(i)
-      const heldAt = home?.place === owner.place ? owner.place : undefined
-      const base = heldAt === undefined && decider === this.#alone && known?.base !== undefined ? copyOf(known.base) : undefined
-      if (base !== undefined) shift(set, base, clockMs)
-      const debt = { set, identity, granter: decider.place, heldAt, before: home?.left, base, now: taken.now + clockMs }
-      this.#payments.to(owner).open(debt)?.add(cost, taken, clockMs, shares)
+      const clockMs = differenceMs(owner.clock, granter.clock)
+      const debt = this.#open(owner, i, granter.place, set, identity, taken.now + clockMs, known)
+      debt?.add(cost, taken, clockMs, shares)
     }
-    if (granter !== undefined && known?.place !== LOCAL) return
+    if (known?.place === LOCAL) this.#openAlone(set, identity, taken.now, known)?.add(cost, taken, 0, shares)
+  }
+
+  /** What this process grants alone all stores have to know of, and whichever is told first what was known before. */
+  #owedAlone(set: LimitSet, identity: string, now: number, known: Known | undefined): readonly Owed[] {
+    const kept = known?.owedAlone
+    if (kept !== undefined && kept.set === set && kept.to.every(({ debt }) => !debt.isGone)) return kept.to
+    const to: Owed[] = []
+    for (const [i, owner] of this.#ordered(identity).entries()) {
+      const clockMs = differenceMs(owner.clock, this.#alone.clock)
+      const base = known?.base === undefined ? undefined : copyOf(known.base)
+      if (base !== undefined) shift(set, base, clockMs)
+      const debt = this.#open(owner, i, LOCAL, set, identity, now + clockMs, known, base)
+      if (debt !== undefined) to.push({ debt, clockMs })
+    }
+    const alone = this.#openAlone(set, identity, now, known)
+    if (alone !== undefined) to.push({ debt: alone, clockMs: 0 })
+    if (known !== undefined) known.owedAlone = { set, to }
+    return to
+  }
+
+  #open(
+    owner: Member,
+    at: number,
+    granter: string,
+    set: LimitSet,
+    identity: string,
+    now: number,
+    known: Known | undefined,
+    base?: States,
+  ): Debt | undefined {
+    const home = known?.homes.get(at)
+    const heldAt = home?.place === owner.place ? owner.place : undefined
+    const parts = { set, identity, granter, heldAt, before: home?.left, base: heldAt === undefined ? base : undefined, now }
+    return this.#payments.to(owner).open(parts)
+  }
+
+  #openAlone(set: LimitSet, identity: string, now: number, known: Known | undefined): Debt | undefined {
     const before = known?.base ?? known?.states
-    this.#payments.alone
-      .open({ set, identity, granter: LOCAL, heldAt: undefined, before, now: taken.now })
-      ?.add(cost, taken, 0, shares)
+    return this.#payments.alone.open({ set, identity, granter: LOCAL, heldAt: undefined, before, now })
   }
 
   /**
@@ -260,9 +285,4 @@ export class Carrier {
     }
     if (owners === undefined) this.#payments.alone.find(set, identity)?.giveBack(cost, now, takenAt)
   }
-}
-
-/** Does to what is known what was done to a counter. */
-function change(states: number[][], set: LimitSet, cost: number, mode: Mode, now: number, takenAt?: number): void {
-  takeFromRecord({ states, ban: undefined }, set, cost, mode, now, takenAt, new Float64Array(set.limits.length * READING_WIDTH))
 }

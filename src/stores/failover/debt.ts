@@ -53,6 +53,8 @@ export class Debt {
   #aside: Pile[] = []
   /** While it is being paid. */
   paying: Promise<void> | undefined
+  /** Whether it is no longer kept: another begins. */
+  isGone = false
 
   /** @param now by the owner's clock, as all instants here */
   constructor({ set, identity, granter, heldAt, before, base, now }: DebtParts, writer: string) {
@@ -77,17 +79,22 @@ export class Debt {
    * @param clockMs what the owner's clock shows more than that of whoever granted it
    * @param shares among how many processes a limit's refill is shared: each counts with its part of it
    */
-  add(cost: number, taken: Taken, clockMs: number, shares: number): void {
-    const now = taken.now + clockMs
-    for (const [i, limit] of this.set.limits.entries()) {
-      const state = this.#open.states[i] as number[]
+  add(cost: number, { now: at, readings }: Taken, clockMs: number, shares: number): void {
+    const now = at + clockMs
+    const { limits } = this.set
+    const { states } = this.#open
+    for (let i = 0; i < limits.length; i++) {
+      const limit = limits[i] as Limit
+      const state = states[i] as number[]
       if (limit.kind === 'bucket') {
         const level = owedOf(limit, state, now, shares) + cost * limit.unit
-        state.splice(0, 2, Math.max(now, this.#drainsFrom[i] as number), Math.min(limit.capacity, level))
+        state[0] = Math.max(now, this.#drainsFrom[i] as number)
+        state[1] = Math.min(limit.capacity, level)
       } else if (limit.kind === 'fixed') {
-        const start = (taken.readings[i * READING_WIDTH] as number) + clockMs
+        const start = (readings[i * READING_WIDTH] as number) + clockMs
         const before = usedAt(limit, state, now)
-        state.splice(0, 2, before > 0 ? Math.max(start, state[0] as number) : start, Math.min(limit.amount, before + cost))
+        state[0] = before > 0 ? Math.max(start, state[0] as number) : start
+        state[1] = Math.min(limit.amount, before + cost)
       } else {
         slidingSettle(state, limit, now)
         slidingPour(state, limit, Math.min(cost, limit.amount), now)

@@ -56,6 +56,7 @@ export class Debts {
     const keys = this.#scopes[debt.set.scopeId]
     // Another may have begun since.
     if (keys?.get(debt.identity) === debt && keys.delete(debt.identity)) this.#size--
+    debt.isGone = true
   }
 
   /** The owner has been told of these piles of a debt. */
@@ -86,12 +87,14 @@ export class Debts {
         this.remove(debt)
         if (debt.paying === undefined && !debt.owesAny(now)) continue
         keys?.set(identity, debt)
+        debt.isGone = false
         this.#size++
       }
     }
   }
 
   clear(): void {
+    for (const keys of this.#scopes) for (const debt of keys?.values() ?? []) debt.isGone = true
     this.#scopes.length = 0
     this.#size = 0
   }

@@ -11,7 +11,7 @@ import type { MaybePromise } from '../../core/maybe.ts'
 import type { StoreEvent } from '../../core/observer.ts'
 import { storeChanged } from '../../core/watching.ts'
 import type { LateTeller } from '../late.ts'
-import type { AsyncStore, LocalAnswer, LocalDecider, Mode, State, Store, SyncStore, Taken } from '../store.ts'
+import type { AsyncStore, LocalAnswer, LoneDecider, Mode, State, Store, SyncStore, Taken } from '../store.ts'
 import { Asker, mayAsk, noneLeft } from './asking.ts'
 import type { BreakerState } from './breaker.ts'
 import { Carrier } from './carrier.ts'
@@ -47,7 +47,7 @@ const OWNER_SEED = 0x9e3779b9
 const EVENTS = { closed: 'up', open: 'down', half_open: 'probing', returning: 'returning' } as const
 
 /** See `multiStore`. A class, as it has more to say than a store has to. */
-export class FailoverStore implements AsyncStore, LocalDecider {
+export class FailoverStore implements AsyncStore, LoneDecider {
   readonly name: string
   readonly sync = false
   readonly deadlineMs: number
@@ -143,6 +143,21 @@ export class FailoverStore implements AsyncStore, LocalDecider {
     return this.#asker.ask({ set, identity, cost, mode, takenAt, members, until })
   }
 
+  mayAsk(identity: string): boolean {
+    // Closed, or not yet asked: asking tells what it has to.
+    if (this.#closed) return true
+    const members = this.#ordered(identity)
+    for (let i = 0; i < members.length; i++) {
+      const { breaker } = members[i] as Member
+      if (breaker.state.kind !== 'open' && mayAsk(members[i] as Member, identity, this.#settings.scheduler.now())) return true
+    }
+    return false
+  }
+
+  whyAlone(): StoreError {
+    return noneLeft(this.name, this.#members[0]?.lastError)
+  }
+
   /** Decides by this process's share of the limits. For when no store answers; counted, and added to the stores later. */
   takeLocally(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): LocalAnswer {
     const { instances } = this
@@ -155,8 +170,8 @@ export class FailoverStore implements AsyncStore, LocalDecider {
     const taken = this.#local.take(share, identity, cost, mode, takenAt)
     this.#carrier.decidedLocally({ set, identity, cost, mode, takenAt }, taken)
     // A limit smaller than the number of processes is 1 for each of them.
-    const excess = this.#excess(set, this.#members.length) + Math.max(0, instances - set.maxCost)
-    return { set: share, taken: { ...taken, excess } }
+    taken.excess = this.#excess(set, this.#members.length) + Math.max(0, instances - set.maxCost)
+    return { set: share, taken }
   }
 
   reset(set: LimitSet, identity: string): Promise<void> {

@@ -4,6 +4,7 @@
 import { slidingRefund, slidingSettle } from '../../algorithms/window.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import { READING_WIDTH, type Taken } from '../store.ts'
+import type { Debt } from './debt.ts'
 import { type States, copyOf, raise, shift, usedAt } from './seeding.ts'
 import type { ToldClock } from './store-clock.ts'
 
@@ -26,6 +27,12 @@ export interface Decider {
   readonly clock: ToldClock
 }
 
+/** A debt, and what its owner's clock shows more than this process's own. */
+export interface Owed {
+  readonly debt: Debt
+  readonly clockMs: number
+}
+
 /** The latest answer about one key. */
 export interface Known {
   set: LimitSet
@@ -45,6 +52,8 @@ export interface Known {
   readonly homes: Map<number, Home>
   /** What was known before this process began to decide about it alone; undefined once a store knows what came of that. */
   base: number[][] | undefined
+  /** Where what this process grants alone is owed, by these limits; as long as all of it is kept. */
+  owedAlone: { readonly set: LimitSet; readonly to: readonly Owed[] } | undefined
   /** While its place is being told what is known. */
   arriving: Promise<void> | undefined
   /** The longest time between two answers in which others used it: what they used may have been used that much earlier. */

@@ -43,9 +43,13 @@ export class LocalShare {
   /** As a store's `take`. A cost that no share holds is refused: all processes together would exceed the limit by it. */
   take(share: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Taken {
     const store = this.#here()
-    if (cost <= share.maxCost) return { ...store.take(share, identity, cost, mode, takenAt), source: 'local' }
-    if (mode === 'refund') return { ...store.take(share, identity, share.maxCost, mode, takenAt), source: 'local' }
-    return { ...store.take(share, identity, share.maxCost, 'peek'), granted: false, source: 'local' }
+    const isHeld = cost <= share.maxCost
+    const taken =
+      isHeld || mode === 'refund'
+        ? store.take(share, identity, Math.min(cost, share.maxCost), mode, takenAt)
+        : store.take(share, identity, share.maxCost, 'peek')
+    const { granted, now, readings, bannedForMs } = taken
+    return { granted: granted && (isHeld || mode === 'refund'), now, readings, bannedForMs, source: 'local' }
   }
 
   /** Raises a key to what is known of it. */

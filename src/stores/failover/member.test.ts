@@ -139,6 +139,15 @@ describe('a member', () => {
     member.close()
   })
 
+  it('does not go on probing a store that was closed', async () => {
+    const closed = new StoreError('s', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+    let asked = 0
+    const { time, member } = watched((_, server) => ({ ...server.client('s'), take: () => (asked++, Promise.reject(closed)) }))
+    member.start()
+    await time.advance(60_000)
+    expect(asked).toBe(1)
+  })
+
   it('opens at once for a failure that will not pass by itself', () => {
     const { member } = watched()
     member.failed(new StoreError('s', 'wrong password', { kind: 'misconfigured' }), true)

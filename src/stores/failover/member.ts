@@ -155,6 +155,8 @@ export class Member {
       // A look that finds no window cannot tell a new life from the old one: the next probe does.
       if (taken !== undefined && this.#counted === undefined) this.#doubters.push(...doubters)
       else for (const tell of doubters) tell(taken !== undefined)
+      // A store that was closed does not open again.
+      if (error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED') return this.close()
       if (this.#doubters.length > 0) this.#probe()
       else this.#again()
     }

@@ -38,7 +38,9 @@ export function multiStore(members: readonly NamedStore[], options: MultiStoreOp
   return new FailoverStore({ name, members, strategy, settings, makeLocal, closes: true })
 }
 
-const makeLocal = (clock: Clock): MemoryStore => memoryStore({ clock })
+/** As many keys as debts are kept for. */
+const LOCAL_KEYS = 100_000
+const makeLocal = (clock: Clock): MemoryStore => memoryStore({ clock, memoryMaxKeys: LOCAL_KEYS })
 
 const nets = new WeakMap<AsyncStore, FailoverStore>()
 

@@ -4,7 +4,7 @@ import { type LimitSet, buildLimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
 import { type CounterRecord, emptyRecord, takeFromRecord } from '../record.ts'
 import { READING_WIDTH, type State } from '../store.ts'
-import { absorb, copyOf, missingCost, raise, shift, usedAt, usedBy, usesAny } from './seeding.ts'
+import { absorb, copyOf, missingCost, pour, raise, shift, usedAt, usedBy, usesAny } from './seeding.ts'
 
 const START = 1_700_000_000_000
 const SETS: readonly LimitSet[] = [
@@ -160,6 +160,17 @@ describe('adding what is owed', () => {
     absorb(mine, set, [3], theirs.states, NOW)
     expect(mine.states).toEqual([[START + 6000, 1, START + 12_000, 2]])
   })
+})
+
+it('charging states is what a store does with a cost that it grants', () => {
+  fc.assert(
+    fc.property(aSet, history, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 9000 }), (set, uses, cost, later) => {
+      const [mine, theirs] = [counter(set, uses), counter(set, uses)]
+      fc.pre(take(theirs, set, cost, NOW + later))
+      pour(set, mine.states, cost, NOW + later)
+      expect(outlook(set, mine)).toEqual(outlook(set, theirs))
+    }),
+  )
 })
 
 describe('charging what is missing', () => {

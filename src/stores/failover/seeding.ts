@@ -2,7 +2,16 @@
 // twice changes nothing; what is owed is added on top; neither leaves more used than a limit holds, and nothing counts for longer than
 // it would have where it came from, but for a sub-window. Next: shadow.ts and debts.ts, where it comes from; ../record.ts, which it changes.
 
-import { leavesAt, slidingRefund, slidingSettle, slidingTotal, subWindowStart, windowEnd } from '../../algorithms/window.ts'
+import {
+  leavesAt,
+  slidingPour,
+  slidingRefund,
+  slidingSettle,
+  slidingTotal,
+  subWindowStart,
+  windowEnd,
+  windowStart,
+} from '../../algorithms/window.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
 import { type CounterRecord, takeFromRecord } from '../record.ts'
@@ -40,6 +49,24 @@ export function shift(set: LimitSet, states: number[][], byMs: number): void {
       const stamp = (state[at] as number) + byMs
       state[at] = limit.kind === 'sliding' ? subWindowStart(limit, stamp + limit.widthMs - 1) : stamp
     }
+  }
+}
+
+/** Charges states with a cost that was granted elsewhere, as a store would have. */
+export function pour({ limits }: LimitSet, states: readonly number[][], cost: number, now: number): void {
+  for (let i = 0; i < limits.length; i++) {
+    const limit = limits[i] as Limit
+    const state = states[i] as number[]
+    if (limit.kind === 'sliding') {
+      slidingSettle(state, limit, now)
+      slidingPour(state, limit, cost, now)
+      continue
+    }
+    const used = state.length === 0 ? limit.initialLevel : usedAt(limit, state, now)
+    const more = limit.kind === 'bucket' ? cost * limit.unit : cost
+    if (limit.kind === 'bucket') state[0] = Math.max(now, state[0] ?? now)
+    else if (used === 0) state[0] = windowStart(limit, now)
+    state[1] = Math.max(used, Math.min(limit.capacity, used + more))
   }
 }
 

@@ -74,6 +74,7 @@ export class Shadow {
       place: NOWHERE,
       homes: new Map(),
       base: undefined,
+      owedAlone: undefined,
       arriving: undefined,
       slackMs: 0,
     }
