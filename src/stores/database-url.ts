@@ -42,6 +42,46 @@ export function parseDatabaseUrl(
   return { parts, parameters: parsed.searchParams }
 }
 
+/** The parts of a connection that all servers have, checked and with their defaults. */
+export interface ConnectionParts {
+  readonly host: string
+  readonly port: number
+  readonly database: string | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly maxConnections: number
+}
+
+/**
+ * Checks what all servers' connections have.
+ * @param defaultPort the server's own
+ * @throws ConfigError naming the part that is wrong; a password is not shown
+ */
+export function connectionParts(
+  given: DatabaseUrlParts & { readonly maxConnections?: number },
+  defaultPort: number,
+  option: string,
+): ConnectionParts {
+  const text = (key: 'host' | 'database' | 'user' | 'password'): string | undefined => {
+    const value: unknown = given[key]
+    if (value === undefined || (typeof value === 'string' && (value !== '' || key === 'password'))) return value
+    throw new ConfigError(`${option}.${key}`, 'a text', key === 'password' ? typeof value : value)
+  }
+  const { port = defaultPort, maxConnections = 4 } = given
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new ConfigError(`${option}.port`, 'a whole number from 1 to 65535', port)
+  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 100)
+    throw new ConfigError(`${option}.maxConnections`, 'a whole number from 1 to 100', maxConnections)
+  return {
+    host: text('host') ?? 'localhost',
+    port,
+    database: text('database'),
+    user: text('user'),
+    password: text('password'),
+    maxConnections,
+  }
+}
+
 function decoded(text: string, option: string): string {
   try {
     return decodeURIComponent(text)

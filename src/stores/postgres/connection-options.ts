@@ -2,7 +2,7 @@
 // those beside it; no error shows a password, nor a URL that may hold one. Next: own-pool.ts, which connects.
 
 import { ConfigError } from '../../core/errors.ts'
-import { HIDDEN_URL, parseDatabaseUrl } from '../database-url.ts'
+import { HIDDEN_URL, connectionParts, parseDatabaseUrl } from '../database-url.ts'
 
 /** Where a server is, for a pool that the store makes itself. A `url` wins over the parts beside it. */
 export interface PostgresConnection {
@@ -69,28 +69,15 @@ export function connectionSettings(source: PostgresConnection, option: string): 
       throw new ConfigError(`${option}.${key}`, `one of ${KNOWN.join(', ')}`, undefined)
   }
   const given = { ...source, ...(source.url !== undefined && partsOf(source.url, `${option}.url`)) }
-  const text = (key: 'host' | 'database' | 'user' | 'password'): string | undefined => {
-    const value: unknown = given[key]
-    if (value === undefined || (typeof value === 'string' && (value !== '' || key === 'password'))) return value
-    throw new ConfigError(`${option}.${key}`, 'a text', key === 'password' ? typeof value : value)
-  }
-  const { port = 5432, maxConnections = 4, ssl = false, client } = given
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new ConfigError(`${option}.port`, 'a whole number from 1 to 65535', port)
-  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 100)
-    throw new ConfigError(`${option}.maxConnections`, 'a whole number from 1 to 100', maxConnections)
+  const { ssl = false, client } = given
+  const parts = connectionParts(given, 5432, option)
   if (typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null))
     throw new ConfigError(`${option}.ssl`, 'true, false or TLS options', ssl)
   if (client !== undefined && client !== 'pg' && client !== 'postgres')
     throw new ConfigError(`${option}.client`, '"pg" or "postgres"', client)
   return {
-    host: text('host') ?? 'localhost',
-    port,
-    database: text('database'),
-    user: text('user'),
-    password: text('password'),
+    ...parts,
     ssl,
-    maxConnections,
     client,
   }
 }
