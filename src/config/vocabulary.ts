@@ -123,7 +123,7 @@ export const FAILOVER = {
     failureRatio: value('number above 0, at most 1', '0.5', { read: asNumber, check: isNumber }),
     slowMs: whole('ms', '80 % of the deadline'),
     backoffMs: whole('ms', '250'),
-    maxBackoffMs: whole('ms', 'healthCheckIntervalMs'),
+    maxBackoffMs: whole('ms', 'half of healthCheckIntervalMs'),
     successThreshold: whole('probes', '2'),
     rampMs: whole('ms', '1000'),
   }),

@@ -62,11 +62,12 @@ export type StoreErrorCode = Extract<ErrorCode, `ERR_RATELIMIT_STORE${string}`>
  * What a store's failure means for the decision that met it:
  * `not_executed` nothing was charged, and the same question may succeed at once (lost script, deadlock, busy file) ·
  * `wrong_node` nothing was charged, as this server is not the one that may answer (replica, moved slot) ·
- * `unavailable` nothing was charged, as the server cannot serve now (refused connection, loading, full memory) ·
+ * `unavailable` nothing was charged, as the server cannot serve now (refused connection, loading) ·
+ * `no_room` nothing was charged, as the server takes no new counters; those it has go on (full memory) ·
  * `ambiguous` the question was sent and no answer came: it may have been charged ·
  * `misconfigured` nothing was charged, and nothing will be until somebody changes a setting (password, right, missing table)
  */
-export type StoreErrorKind = 'not_executed' | 'wrong_node' | 'unavailable' | 'ambiguous' | 'misconfigured'
+export type StoreErrorKind = 'not_executed' | 'wrong_node' | 'unavailable' | 'no_room' | 'ambiguous' | 'misconfigured'
 
 /** A store could not do what it was asked. `store` names it; the driver's own error is the `cause`. */
 export class StoreError extends RateLimitError {

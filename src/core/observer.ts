@@ -45,6 +45,8 @@ export interface StoreEvent {
    */
   readonly kind: 'down' | 'probing' | 'returning' | 'up' | 'forgot' | 'misconfigured'
   readonly store: string
+  /** Of a cluster, the server that it happened to: `host:port`. */
+  readonly server?: string
   /** Why, where there is a reason. Holds no secret. */
   readonly error?: Error | undefined
 }

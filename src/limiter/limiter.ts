@@ -179,7 +179,7 @@ class StoreLimiter<S extends Store, Subject> {
   /** Asks a store that answers later; or nobody, while this process decides alone anyway. */
   #asked(set: LimitSet, key: string, cost: number, mode: Mode): Promise<Decision> {
     const alone = this.#alone
-    if (alone === undefined || alone.mayAsk(key))
+    if (alone === undefined || alone.mayAsk(set, key))
       return this.#later(this.#decider.take(set, key, cost, mode) as PromiseLike<Taken>, set, key, cost, mode)
     if (this.#watchers.any) this.#report(alone.whyAlone(), 'store')
     return Promise.resolve(decideAlone(alone, set, key, cost, mode, this.#shadow))

@@ -91,7 +91,7 @@ export interface LocalDecider {
 /** One that tells beforehand that it has to: then nobody needs to ask it in vain. */
 export interface LoneDecider extends LocalDecider {
   /** Whether a store may be asked about a key now. */
-  mayAsk(identity: string): boolean
+  mayAsk(set: LimitSet, identity: string): boolean
   /** Why none may. */
   whyAlone(): Error
 }

@@ -13,6 +13,8 @@ export interface ReferenceStore extends SyncStore {
   readonly clock: Clock
   /** Puts raw states in place, one per limit (an empty list: nothing held). For states no sequence of calls leads to. */
   plant(set: LimitSet, identity: string, states: readonly State[]): void
+  /** Another that holds the same, and goes its own way from here. For a store that is set back to what it was. */
+  copy(): ReferenceStore
 }
 
 /** Makes a reference store that reads the time from this clock. */
@@ -24,10 +26,15 @@ class Reference implements ReferenceStore {
   readonly name = 'reference'
   readonly sync = true
   readonly clock: Clock
-  readonly #records = new Map<string, Map<string, CounterRecord>>()
+  readonly #records: Map<string, Map<string, CounterRecord>>
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, records = new Map<string, Map<string, CounterRecord>>()) {
     this.clock = clock
+    this.#records = records
+  }
+
+  copy(): ReferenceStore {
+    return new Reference(this.clock, structuredClone(this.#records))
   }
 
   take(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Taken {

@@ -44,6 +44,7 @@ async function assertHeld(one: Scenario): Promise<void> {
 const KINDS: readonly (readonly [string, Kind])[] = [
   ['die, hang and lose answers', {}],
   ['come back without their memory', { forgets: true }],
+  ['come back as they were before', { setBack: true }],
   ['are lost to single processes', { partitions: true }],
   ['have other clocks than each other', { skewed: true }],
   ['fail while processes stand still', { stalls: true, forgets: true }],
@@ -98,6 +99,11 @@ const FOUND: readonly (readonly [string, number, Kind])[] = [
     'limits lowered and raised again gave a fresh share',
     1004,
     { processes: 1, servers: 2, algorithm: 'fixed_window', mixed: true },
+  ],
+  [
+    'a life that came back a second time was taken for known',
+    1042,
+    { processes: 3, servers: 2, algorithm: 'token_bucket', setBack: true },
   ],
   ['a ban did not reach the share of a process', 5080, { processes: 1, servers: 1, algorithm: 'sliding_window', mixed: true }],
 ]

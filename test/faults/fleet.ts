@@ -9,7 +9,7 @@ import type { Mode, Taken } from '../../src/stores/store.ts'
 import { type SeededRandom, seededRandom } from '../../src/testing/seeded-random.ts'
 import { Ledger } from './ledger.ts'
 import { ProcessTime } from './process-time.ts'
-import { type Condition, type Link, SimulatedServer } from './simulated-store.ts'
+import { type Condition, type Kept, type Link, SimulatedServer } from './simulated-store.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 const START = 1_700_000_040_000
@@ -19,6 +19,9 @@ const DEADLINE_MS = 100
 const UNSEEN_MS = COPY_MS + 2 * DEADLINE_MS
 
 const LONGEST_STALL_MS = 1500
+/** A server that is set back has lost at least the last probe of each process. */
+const LONG_AGO_MS = 2000
+const KEEP_MS = 250
 /** By then everything that was asked is answered. */
 const SETTLE_MS = 3000
 
@@ -31,6 +34,8 @@ export interface Scenario {
   readonly algorithm: 'sliding_window' | 'fixed_window' | 'token_bucket'
   /** Servers may lose their memory. */
   readonly forgets?: boolean
+  /** Servers may come back with what they held a while before they were lost. */
+  readonly setBack?: boolean
   /** Single processes may lose the way to a server that others reach. */
   readonly partitions?: boolean
   /** Costs of more than one, refunds, bans, a second limit, and limits that change while all goes on. */
@@ -190,11 +195,25 @@ export async function playFleet(scenario: Scenario): Promise<History> {
     void outage(target, servers[server] as SimulatedServer, random)
   }
   const outage = async (target: Link | SimulatedServer, server: SimulatedServer, chance: SeededRandom): Promise<void> => {
+    const [earlier] = kept.get(server) ?? []
     await time.wait(chance.whole(50, 9000))
     const forgets = scenario.forgets === true && target === server && chance.whole(0, 2) === 0
+    const setBack = scenario.setBack === true && target === server && chance.whole(0, 1) === 0
     if (forgets) server.forget()
+    else if (setBack) server.restore(earlier as Kept)
     target.condition = 'well'
-    trace(() => `server ${servers.indexOf(server)} well${forgets ? ', without its memory' : ''}`)
+    trace(() => `server ${servers.indexOf(server)} well${forgets ? ', without its memory' : setBack ? ', as it was before' : ''}`)
+  }
+  /** What each server held as long ago as a health check takes, and since. */
+  const kept = new Map<SimulatedServer, Kept[]>(servers.map((server) => [server, [server.keep()]]))
+  const keeping = async (): Promise<void> => {
+    while (scenario.setBack === true && time.now() < durationMs) {
+      await time.wait(KEEP_MS)
+      for (const [server, held] of kept) {
+        if (server.condition === 'well') held.push(server.keep())
+        if (held.length > LONG_AGO_MS / KEEP_MS) held.shift()
+      }
+    }
   }
   const stalling = async (): Promise<void> => {
     while (scenario.stalls === true && time.now() < durationMs) {
@@ -230,6 +249,7 @@ export async function playFleet(scenario: Scenario): Promise<History> {
     void time.wait(random.whole(3000, 12_000)).then(() => lose(servers[0] as SimulatedServer, 0, 'refuses'))
   else void faults()
   void stalling()
+  void keeping()
   void changing()
   await time.advance(durationMs + SETTLE_MS)
   for (const store of stores) await store.close()

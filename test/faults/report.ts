@@ -7,9 +7,9 @@ import { DEADLINE_MS, type Played } from './row.ts'
 
 /** How late a decision may be, beside what its process was kept from doing. */
 const GRACE_MS = 20
-/** The health interval, the time in which all processes bring what they owe, and the ramp; and a client's pause before it connects. */
-const RETURN_MS = 1000 + 1000 + 1000
-const RECONNECT_MS = 2000
+/** The health interval, of which a half is for the probes and a half for what all processes owe, and the ramp; and a client's pause before it connects. */
+const RETURN_MS = 1000 + 1000 + 200
+const RECONNECT_MS = 1000
 /** The ramp of a store that flaps is up to eight times as long. */
 const FLAPPING_MS = 7000
 

@@ -14,7 +14,7 @@ export interface Stage {
   /** Brings the fault about; resolves to what ends it. Both resolve when they have taken effect. */
   inject(run: Processes): Promise<() => Promise<void>>
   /** What must hold besides, when all is over. */
-  readonly check?: () => void
+  readonly check?: (heard: readonly Heard[]) => void
   /** Ends what was started for it. */
   close?(): Promise<void>
 }
@@ -124,7 +124,7 @@ export async function play(row: FaultRow, pace: Pace): Promise<Played> {
     await delay(pace.afterMs)
     const busyMs = witness.take()
     await run.stop()
-    stage.check?.()
+    stage.check?.(run.heard)
     const moments = { faultAt, healedAt, lostUntil: faultAt + (row.losesMs ?? 0) }
     const outcomes = stage.setups.map(({ name }, index) => judge(run.heard, { index, name }, moments, DEADLINE_MS))
     return {

@@ -20,6 +20,12 @@ export interface Link {
   condition: Condition
 }
 
+/** What a server held. */
+export interface Kept {
+  readonly store: ReferenceStore
+  readonly entries: Map<string, number>
+}
+
 /** A server that any number of processes share. */
 export class SimulatedServer {
   condition: Condition = 'well'
@@ -43,6 +49,18 @@ export class SimulatedServer {
     this.lives++
     this.#store = referenceStore(this.#clock)
     this.#entries = new Map()
+  }
+
+  /** All it holds, to be brought back later. */
+  keep(): Kept {
+    return { store: this.#store.copy(), entries: new Map(this.#entries) }
+  }
+
+  /** Comes back with what it held at an earlier time. */
+  restore({ store, entries }: Kept): void {
+    this.lives++
+    this.#store = store.copy()
+    this.#entries = new Map(entries)
   }
 
   /**

@@ -342,7 +342,7 @@ describeWithOwnServer('redis', 'the Redis store through faults', () => {
         store.take(set, 'newer', 1, 'take'),
       ])
       expect([fresh.status, old.status, another.status], set.scope).toEqual(['rejected', 'fulfilled', 'rejected'])
-      expect((fresh as PromiseRejectedResult).reason).toMatchObject({ kind: 'unavailable' })
+      expect((fresh as PromiseRejectedResult).reason).toMatchObject({ kind: 'no_room' })
       const { readings } = (old as PromiseFulfilledResult<{ readings: ArrayLike<number> }>).value
       if (set !== bucket) expect(readings[1]).toBe(2)
     }

@@ -26,9 +26,9 @@ export interface BreakerOptions {
   readonly failureRatio?: number
   /** A call that takes longer counts as a failure (default: 80 % of the deadline). */
   readonly slowMs?: number
-  /** The first wait before a probe (default 250); each failed probe doubles it, with jitter. */
+  /** The first wait before a probe (default 250, at most `maxBackoffMs`'s default); each failed probe doubles it, with jitter. */
   readonly backoffMs?: number
-  /** The longest wait before a probe (default: `healthCheckIntervalMs`). */
+  /** The longest wait before a probe (default: half of `healthCheckIntervalMs`). */
   readonly maxBackoffMs?: number
   /** Probes in a row that must succeed before keys come back (default 2). */
   readonly successThreshold?: number

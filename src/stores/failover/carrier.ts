@@ -7,7 +7,7 @@ import type { LimitSet } from '../../core/limit-set.ts'
 import { takeFromRecord } from '../record.ts'
 import { type Mode, READING_WIDTH, type State, type Taken } from '../store.ts'
 import type { Debt } from './debt.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, type Ordered } from './delivery.ts'
 import type { Member } from './member.ts'
 import type { FailoverSettings } from './options.ts'
 import type { Payments } from './payments.ts'
@@ -37,7 +37,7 @@ export interface KnownStates {
 /** See the head of this file. */
 export class Carrier {
   readonly #settings: FailoverSettings
-  readonly #ordered: (identity: string) => readonly Member[]
+  readonly #ordered: Ordered
   readonly #shares: () => number
   readonly #alone: Decider
   readonly #nobody: Decider
@@ -51,13 +51,7 @@ export class Carrier {
    * @param shares among how many processes limits are shared
    * @param localClock what this process's own share is decided by
    */
-  constructor(
-    settings: FailoverSettings,
-    ordered: (identity: string) => readonly Member[],
-    writer: string,
-    shares: () => number,
-    localClock: ToldClock,
-  ) {
+  constructor(settings: FailoverSettings, ordered: Ordered, writer: string, shares: () => number, localClock: ToldClock) {
     this.#settings = settings
     this.#ordered = ordered
     this.#shares = shares
@@ -112,7 +106,7 @@ export class Carrier {
     const known = this.#shadow?.find(set, identity)
     const grants = taken.granted && (mode === 'take' || mode === 'charge')
     const straggles = known !== undefined && known.place !== member.place
-    if (mode === 'refund') this.#giveBack(call, taken.now, member.clock, this.#ordered(identity).slice(0, at))
+    if (mode === 'refund') this.#giveBack(call, taken.now, member.clock, this.#ordered(set, identity).slice(0, at))
     else if (grants && (at > 0 || straggles)) this.#owe(member, at, call, taken, known)
     if (straggles) {
       // Meanwhile another has been told what is known, without this.
@@ -225,8 +219,8 @@ export class Carrier {
   /** A store has granted what others have to know of: those the key asks first, and who it has been brought to meanwhile. */
   #owe(granter: Member, at: number, { set, identity, cost }: Heard, taken: Taken, known: Known | undefined): void {
     const shares = this.#shares()
-    for (const [i, owner] of this.#ordered(identity).entries()) {
-      if (owner === granter || (i > at && owner.place !== known?.place)) continue
+    for (const [i, owner] of this.#ordered(set, identity).entries()) {
+      if (i === at || (i > at && owner.place !== known?.place)) continue
       const clockMs = differenceMs(owner.clock, granter.clock)
       const debt = this.#open(owner, i, granter.place, set, identity, taken.now + clockMs, known)
       debt?.add(cost, taken, clockMs, shares)
@@ -239,7 +233,7 @@ export class Carrier {
     const kept = known?.owedAlone
     if (kept !== undefined && kept.set === set && kept.to.every(({ debt }) => !debt.isGone)) return kept.to
     const to: Owed[] = []
-    for (const [i, owner] of this.#ordered(identity).entries()) {
+    for (const [i, owner] of this.#ordered(set, identity).entries()) {
       const clockMs = differenceMs(owner.clock, this.#alone.clock)
       const base = known?.base === undefined ? undefined : copyOf(known.base)
       if (base !== undefined) shift(set, base, clockMs)
@@ -279,7 +273,7 @@ export class Carrier {
    * @param owners to whom less is owed; undefined for all, and for what was granted alone
    */
   #giveBack({ set, identity, cost, takenAt }: Heard, now: number, clock: ToldClock, owners?: readonly Member[]): void {
-    for (const owner of owners ?? this.#ordered(identity)) {
+    for (const owner of owners ?? this.#ordered(set, identity)) {
       const byMs = differenceMs(owner.clock, clock)
       this.#payments.find(owner, set, identity)?.giveBack(cost, now + byMs, takenAt === undefined ? undefined : takenAt + byMs)
     }

@@ -3,6 +3,7 @@
 // Next: seeding.ts, for the changes; payments.ts, for what is owed.
 
 import { StoreError } from '../../core/errors.ts'
+import type { LimitSet } from '../../core/limit-set.ts'
 import { systemScheduler } from '../../core/scheduler.ts'
 import { Deadlines } from '../deadlines.ts'
 import { banRecord } from '../record.ts'
@@ -25,11 +26,14 @@ const PAUSE_MS = 20
 /** Bans that end so close to each other are one, seen from two sides. */
 const SAME_BAN_MS = 200
 
+/** Tells the stores, or their servers, in the order in which a key asks them. */
+export type Ordered = (set: LimitSet, identity: string) => readonly Member[]
+
 /** What a delivery has to know. */
 export interface DeliveryParts {
   readonly settings: FailoverSettings
   /** The stores in the order in which a key asks them. */
-  readonly ordered: (identity: string) => readonly Member[]
+  readonly ordered: Ordered
   /** Names this process in what it adds to a store. */
   readonly writer: string
   /** Among how many processes limits are shared. */
@@ -90,7 +94,7 @@ export class Delivery {
   }
 
   async #payNow(debt: Debt, owner: Member, known: Known | undefined): Promise<void> {
-    const at = this.#parts.ordered(debt.identity).indexOf(owner)
+    const at = this.#placeOf(debt, owner)
     const isNews = debt.heldAt === owner.place || debt.granter === LOCAL
     // What another store has granted is in what is known of that store.
     if (known !== undefined && lacks(known, owner, at) && !isNews) return this.seed(known, owner, at, true)
@@ -114,6 +118,11 @@ export class Delivery {
     else if (told !== undefined && told.now > known.now) this.#heldNow(known, owner, told.states)
     // What it has answered since may be newer.
     else if (told !== undefined) raise({ states: known.states, ban: undefined }, known.set, told.states, told.now)
+  }
+
+  /** The place of a debt's owner in the order. Of a cluster another server may have the key by now: the same store is told. */
+  #placeOf({ set, identity }: Debt, { store }: Member): number {
+    return this.#parts.ordered(set, identity).findIndex((one) => one.store === store)
   }
 
   /** No more can be owed than the store that granted it holds more than the owner did, as far as that is known. */
@@ -237,7 +246,7 @@ export class Delivery {
   /** To a store that held it and has lost its memory since; else to the one that would be asked next. */
   async #copy(known: Known): Promise<void> {
     const { set, identity } = known
-    const members = this.#parts.ordered(identity)
+    const members = this.#parts.ordered(set, identity)
     const lost = members.findIndex(({ place }, i) => (known.homes.get(i)?.place ?? place) !== place)
     if (lost >= 0) return this.seed(known, members[lost] as Member, lost, true)
     const at = members.findIndex(({ place }) => place === known.place)

@@ -13,21 +13,13 @@ import { storeChanged } from '../../core/watching.ts'
 import type { LateTeller } from '../late.ts'
 import type { AsyncStore, LocalAnswer, LoneDecider, Mode, State, Store, SyncStore, Taken } from '../store.ts'
 import { Asker, mayAsk, noneLeft } from './asking.ts'
-import type { BreakerState } from './breaker.ts'
 import { Carrier } from './carrier.ts'
 import { hashOf } from './hash.ts'
 import { LocalShare } from './local-share.ts'
-import { Member } from './member.ts'
+import type { Member } from './member.ts'
+import { Servers, type StoreStatus } from './servers.ts'
 import { StoresClock } from './store-clock.ts'
 import type { FailoverSettings, NamedStore, Strategy } from './options.ts'
-
-/** How one of the stores is. */
-export interface StoreStatus {
-  readonly name: string
-  readonly state: BreakerState['kind']
-  /** The latest failure's message, which holds no secret. */
-  readonly lastError: string | undefined
-}
 
 /** What a failover store is made of. */
 export interface FailoverParts {
@@ -53,7 +45,9 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   readonly deadlineMs: number
   readonly #settings: FailoverSettings
   readonly #strategy: Strategy
-  readonly #members: readonly Member[]
+  readonly #stores: readonly Servers[]
+  /** Who is asked about every key, where that is the same for all. */
+  readonly #always: readonly Member[] | undefined
   readonly #closes: boolean
   readonly #asker: Asker
   readonly #local: LocalShare
@@ -71,20 +65,22 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     const events = {
       changed: (member: Member): void => this.#changed(member),
       forgot: (member: Member, place: string): void => {
-        this.#tell({ kind: 'forgot', store: member.name })
+        this.#tell('forgot', member)
         this.#carrier.lost(place)
       },
     }
-    this.#members = members.map((member) => new Member(member.name, member.store, settings, events))
+    this.#stores = members.map((member) => new Servers(member, settings, events))
+    const only = this.#stores.flatMap((store) => store.only ?? [])
+    if (only.length === members.length && (strategy === 'first_healthy' || only.length === 1)) this.#always = only
     // Its windows are those of the stores it stands in for.
-    const localClock = new StoresClock(this.#members.map(({ clock }) => clock))
+    const localClock = new StoresClock(() => this.#servers().map(({ clock }) => clock))
     this.#local = new LocalShare(makeLocal, localClock)
     const writer = Array.from({ length: WRITER_LETTERS }, () => Math.floor(random() * 36).toString(36)).join('')
     // One store has no standby to copy to.
     const own = members.length === 1 ? { ...settings, copyIntervalMs: undefined } : settings
     this.#carrier = new Carrier(
       own,
-      (identity) => this.#ordered(identity),
+      (set, identity) => this.#ordered(set, identity),
       writer,
       () => this.instances,
       localClock,
@@ -99,28 +95,26 @@ export class FailoverStore implements AsyncStore, LoneDecider {
       labelled: (taken, set, { name: by }) => ({
         ...taken,
         source: `fallback:${by}`,
-        excess: this.#excess(set, this.#members.length - 1),
+        excess: this.#excess(set, this.#stores.length - 1),
       }),
     })
-    for (const member of this.#members) {
-      const { onLateGrant } = member.store as Partial<LateTeller>
-      const stop = onLateGrant?.call(member.store, (late) => this.#carrier.answeredLate(member, late, late.taken))
+    for (const servers of this.#stores) {
+      const { onLateGrant } = servers.store as Partial<LateTeller>
+      const stop = onLateGrant?.call(servers.store, (late) =>
+        this.#carrier.answeredLate(servers.of(late.set, late.identity), late, late.taken),
+      )
       if (stop !== undefined) this.#stopListening.push(stop)
     }
   }
 
   /** How each store is. */
   get stores(): readonly StoreStatus[] {
-    return this.#members.map(({ name, breaker, lastError }) => ({
-      name,
-      state: breaker.state.kind,
-      lastError: lastError?.message,
-    }))
+    return this.#stores.map((store) => store.status())
   }
 
   /** The stores themselves, to be asked by who looks after them. */
   get members(): readonly NamedStore[] {
-    return this.#members
+    return this.#stores
   }
 
   get strategy(): Strategy {
@@ -131,22 +125,22 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   get instances(): number {
     if (this.#settings.expectedInstances !== undefined) return this.#settings.expectedInstances
     let most = 1
-    for (const { processes } of this.#members) most = Math.max(most, processes ?? 1)
+    for (const { processes } of this.#servers()) most = Math.max(most, processes ?? 1)
     return most
   }
 
   take(set: LimitSet, identity: string, cost: number, mode: Mode, takenAt?: number): Promise<Taken> {
     if (this.#closed) return Promise.reject(this.#closedError())
-    for (const member of this.#members) member.start()
-    const members = this.#ordered(identity)
+    for (const store of this.#stores) store.start()
+    const members = this.#ordered(set, identity)
     const until = this.#settings.scheduler.now() + this.deadlineMs
     return this.#asker.ask({ set, identity, cost, mode, takenAt, members, until })
   }
 
-  mayAsk(identity: string): boolean {
+  mayAsk(set: LimitSet, identity: string): boolean {
     // Closed, or not yet asked: asking tells what it has to.
     if (this.#closed) return true
-    const members = this.#ordered(identity)
+    const members = this.#ordered(set, identity)
     for (let i = 0; i < members.length; i++) {
       const { breaker } = members[i] as Member
       if (breaker.state.kind !== 'open' && mayAsk(members[i] as Member, identity, this.#settings.scheduler.now())) return true
@@ -155,7 +149,7 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   }
 
   whyAlone(): StoreError {
-    return noneLeft(this.name, this.#members[0]?.lastError)
+    return noneLeft(this.name, this.#lastError())
   }
 
   /** Decides by this process's share of the limits. For when no store answers; counted, and added to the stores later. */
@@ -170,18 +164,18 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     const taken = this.#local.take(share, identity, cost, mode, takenAt)
     this.#carrier.decidedLocally({ set, identity, cost, mode, takenAt }, taken)
     // A limit smaller than the number of processes is 1 for each of them.
-    taken.excess = this.#excess(set, this.#members.length) + Math.max(0, instances - set.maxCost)
+    taken.excess = this.#excess(set, this.#stores.length) + Math.max(0, instances - set.maxCost)
     return { set: share, taken }
   }
 
   reset(set: LimitSet, identity: string): Promise<void> {
     this.#carrier.forget(set, identity)
     this.#local.reset(this.#local.shareOf(set, this.instances), identity)
-    return this.#everywhere((store) => store.reset(set, identity))
+    return this.#everywhere(set, identity, (store) => store.reset(set, identity))
   }
 
   async ban(set: LimitSet, identity: string, terms: BanTerms): Promise<number> {
-    const { answers, untold } = await this.#asked((store) => store.ban(set, identity, terms))
+    const { answers, untold } = await this.#asked(set, identity, (store) => store.ban(set, identity, terms))
     const lastsMs = Math.max(...answers)
     this.#carrier.banned(set, identity, lastsMs, untold)
     return lastsMs
@@ -190,21 +184,21 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   unban(set: LimitSet, identity: string): Promise<void> {
     this.#carrier.unbanned(set, identity)
     this.#local.unban(this.#local.shareOf(set, this.instances), identity)
-    return this.#everywhere((store) => store.unban(set, identity))
+    return this.#everywhere(set, identity, (store) => store.unban(set, identity))
   }
 
   /** As the store tells it that would decide now. */
   async read(set: LimitSet, identity: string): Promise<readonly State[] | undefined> {
     const now = this.#settings.scheduler.now()
-    const member = this.#ordered(identity).find((one) => mayAsk(one, identity, now))
-    if (member === undefined) throw noneLeft(this.name, this.#members[0]?.lastError)
+    const member = this.#ordered(set, identity).find((one) => mayAsk(one, identity, now))
+    if (member === undefined) throw noneLeft(this.name, this.#lastError())
     return this.#within(() => member.store.read(set, identity))
   }
 
   /** Resolves if at least one store can decide now. */
   async ping(): Promise<void> {
     let last: unknown
-    for (const { store } of this.#members) {
+    for (const { store } of this.#stores) {
       try {
         await this.#within(() => store.ping())
         return
@@ -217,7 +211,8 @@ export class FailoverStore implements AsyncStore, LoneDecider {
 
   async sweep(): Promise<number> {
     let swept = 0
-    for (const { store, breaker } of this.#members) if (breaker.state.kind === 'closed') swept += await store.sweep()
+    for (const { store, all } of this.#stores)
+      if (all.every(({ breaker }) => breaker.state.kind === 'closed')) swept += await store.sweep()
     return swept
   }
 
@@ -227,9 +222,9 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     for (const stop of this.#stopListening) stop()
     this.#carrier.close()
     this.#local.close()
-    for (const member of this.#members) member.close()
+    for (const store of this.#stores) store.close()
     this.#asker.close(this.#closedError())
-    if (this.#closes) await Promise.allSettled(this.#members.map(async ({ store }) => store.close()))
+    if (this.#closes) await Promise.allSettled(this.#stores.map(async ({ store }) => store.close()))
   }
 
   /** Notes a failure; false for an error that no store made. */
@@ -238,18 +233,29 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     const kind = error instanceof StoreError ? error.kind : undefined
     // A store that was closed while this one goes on has been closed by mistake, unless others are left.
     const wasClosed = error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED'
-    if (wasClosed && (this.#closed || this.#members.length === 1)) return false
+    if (wasClosed && (this.#closed || this.#stores.length === 1)) return false
     member.failed(error, kind === 'misconfigured' || kind === 'wrong_node')
-    if (kind === 'misconfigured') this.#tell({ kind: 'misconfigured', store: member.name, error })
+    if (kind === 'misconfigured') this.#tell('misconfigured', member, error)
     return true
   }
 
   /** The stores in the order in which a key asks them; the first is its own. */
-  #ordered(identity: string): readonly Member[] {
-    const members = this.#members
-    if (this.#strategy === 'first_healthy' || members.length === 1) return members
-    const at = Math.floor(hashOf(identity, OWNER_SEED) * members.length)
-    return [...members.slice(at), ...members.slice(0, at)]
+  #ordered(set: LimitSet, identity: string): readonly Member[] {
+    if (this.#always !== undefined) return this.#always
+    const stores = this.#stores
+    const first = this.#strategy === 'first_healthy' ? 0 : Math.floor(hashOf(identity, OWNER_SEED) * stores.length)
+    const members: Member[] = []
+    for (let i = 0; i < stores.length; i++) members.push((stores[(first + i) % stores.length] as Servers).of(set, identity))
+    return members
+  }
+
+  /** The servers of all stores that were asked so far. */
+  #servers(): readonly Member[] {
+    return this.#always ?? this.#stores.flatMap(({ all }) => all)
+  }
+
+  #lastError(): Error | undefined {
+    return this.#servers().find(({ lastError }) => lastError !== undefined)?.lastError
   }
 
   /**
@@ -262,11 +268,14 @@ export class FailoverStore implements AsyncStore, LoneDecider {
 
   #changed(member: Member): void {
     const { kind } = member.breaker.state
-    this.#tell({ kind: EVENTS[kind], store: member.name, error: kind === 'open' ? member.lastError : undefined })
+    this.#tell(EVENTS[kind], member, kind === 'open' ? member.lastError : undefined)
     if (kind === 'closed' || kind === 'returning') this.#carrier.isBack(member)
   }
 
-  #tell(event: StoreEvent): void {
+  #tell(kind: StoreEvent['kind'], member: Member, error?: Error): void {
+    const { name } = member
+    const server = this.#stores.find((one) => one.name === name)?.addressOf(member)
+    const event: StoreEvent = { kind, store: name, ...(server !== undefined && { server }), error }
     storeChanged(event)
     try {
       this.#settings.onStoreEvent(event)
@@ -276,7 +285,11 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   }
 
   /** On all stores that are not known to be down; at least one must succeed. */
-  async #asked<T>(call: (store: Store) => MaybePromise<T>): Promise<{ answers: T[]; untold: Member[] }> {
+  async #asked<T>(
+    set: LimitSet,
+    identity: string,
+    call: (store: Store) => MaybePromise<T>,
+  ): Promise<{ answers: T[]; untold: Member[] }> {
     const answers: T[] = []
     const untold: Member[] = []
     let cause: unknown
@@ -289,13 +302,13 @@ export class FailoverStore implements AsyncStore, LoneDecider {
         cause ??= error
       }
     }
-    await Promise.all(this.#members.map(ask))
+    await Promise.all(this.#ordered(set, identity).map(ask))
     if (answers.length === 0) throw noneLeft(this.name, cause)
     return { answers, untold }
   }
 
-  async #everywhere(call: (store: Store) => MaybePromise<void>): Promise<void> {
-    await this.#asked(call)
+  async #everywhere(set: LimitSet, identity: string, call: (store: Store) => MaybePromise<void>): Promise<void> {
+    await this.#asked(set, identity, call)
   }
 
   #within<T>(call: () => MaybePromise<T>): Promise<T> {

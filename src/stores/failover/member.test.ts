@@ -32,10 +32,11 @@ describe('a member', () => {
     member.start()
     member.start()
     await time.advance(3500)
-    expect(server.calls).toBe(4)
+    // Each is two questions: whether it is well, and how many use it.
+    expect(server.calls).toBe(8)
     member.close()
     await time.advance(5000)
-    expect(server.calls).toBe(4)
+    expect(server.calls).toBe(8)
   })
 
   it('does not probe a store that answers at once before it has failed', async () => {
@@ -62,8 +63,8 @@ describe('a member', () => {
     for (let i = 0; i < 5; i++) member.failed(new Error('slow'), false)
     await time.advance(60_000)
     expect(told[0]).toBe('open')
-    // Each lasts 100 ms and the wait after it grows to a second.
-    expect(server.calls).toBeLessThan(120)
+    // Each lasts 100 ms and the wait after it grows to half a second, of which a half is by chance.
+    expect(server.calls).toBeLessThan(130)
     expect(member.lastError?.message).toBe('no answer to a health check within 100 ms')
     server.condition = 'well'
     await time.advance(5000)
@@ -108,6 +109,49 @@ describe('a member', () => {
     member.close()
   })
 
+  it('knows when the store has gone back to an earlier state, although it is still the same', async () => {
+    const { time, server, member, told } = watched()
+    member.start()
+    await time.advance(2500)
+    const before = server.keep()
+    await time.advance(1000)
+    server.restore(before)
+    await time.advance(1000)
+    expect([member.place, told]).toEqual(['1#s', ['forgot 0#s']])
+    await time.advance(30_000)
+    expect(member.life).toBe(1)
+    member.close()
+  })
+
+  it('writes with each probe, so that a store that can only be read is down', async () => {
+    const { time, member } = watched((_, server) => {
+      const client = server.client('s')
+      const take: AsyncStore['take'] = (set, identity, cost, mode, takenAt) =>
+        mode === 'peek'
+          ? client.take(set, identity, cost, mode, takenAt)
+          : Promise.reject(new StoreError('s', 'cannot write', { kind: 'unavailable' }))
+      return { ...client, take }
+    })
+    member.start()
+    member.failed(new Error('down'), true)
+    await time.advance(60_000)
+    expect(member.breaker.state.kind).toBe('open')
+    expect(member.lastError?.message).toContain('cannot write')
+    member.close()
+  })
+
+  it('is as well as before where it has only no room for more counters', async () => {
+    const full = new StoreError('s', 'full', { kind: 'no_room' })
+    const { time, member, told } = watched((_, server) => ({ ...server.client('s'), take: () => Promise.reject(full) }))
+    member.start()
+    for (let i = 0; i < 100; i++) member.failed(full, false)
+    await time.advance(10_000)
+    expect([member.breaker.state.kind, told]).toEqual(['closed', []])
+    expect(member.lastError).toBe(full)
+    expect(await time.until(member.suspect())).toBe(false)
+    member.close()
+  })
+
   it('finds out at once when it is suspected, however often it is asked', async () => {
     const { time, server, member } = watched()
     member.start()
@@ -117,7 +161,7 @@ describe('a member', () => {
     const found = Promise.all(Array.from({ length: 100 }, () => member.suspect()))
     expect(new Set(await time.until(found))).toEqual(new Set([true]))
     expect(member.life).toBe(1)
-    expect(server.calls - calls).toBeLessThan(5)
+    expect(server.calls - calls).toBeLessThan(7)
     server.condition = 'refuses'
     expect(await time.until(member.suspect())).toBe(false)
     const late = member.suspect()
@@ -145,7 +189,7 @@ describe('a member', () => {
     const { time, member } = watched((_, server) => ({ ...server.client('s'), take: () => (asked++, Promise.reject(closed)) }))
     member.start()
     await time.advance(60_000)
-    expect(asked).toBe(1)
+    expect(asked).toBe(2)
   })
 
   it('opens at once for a failure that will not pass by itself', () => {

@@ -1,28 +1,15 @@
-// One store of several: its breaker, and the probes that find out whether it is of use. Promise: a probe is a real decision on a key of
-// our own, one at a time, and ends in time whatever the store does; from its answer follow the store's life (a store that has lost its
-// memory has begun another) and how many processes use it. Next: failover-store.ts.
+// One store of several, or one server of a store that is several: its breaker, and the probes that find out whether it is of use. Promise:
+// a probe is a real decision on a key of our own, one at a time, and ends in time whatever the store does; from its answer follow the
+// store's life (a store that has lost its memory, or the latest of it, has begun another) and how many processes use it.
+// Next: ../canary.ts, what it asks; servers.ts, who is one; failover-store.ts.
 
 import { StoreError } from '../../core/errors.ts'
-import { buildLimitSet } from '../../core/limit-set.ts'
 import { isPromise } from '../../core/maybe.ts'
 import type { Scheduler } from '../../core/scheduler.ts'
-import { CANARY_GROUP } from '../store-key.ts'
+import { LIFE, PROCESSES, canaryOf } from '../canary.ts'
 import type { Store, Taken } from '../store.ts'
 import { Breaker, type BreakerSettings } from './breaker.ts'
 import { StoreClock } from './store-clock.ts'
-
-/**
- * The key of the probes. Its first limit's window begins when it is first used and lasts for ten years: its beginning names the store's
- * life. The second counts the processes that were there in a window.
- */
-const CANARY = buildLimitSet(
-  CANARY_GROUP,
-  [
-    { rate: '9007199254740991/3650d', algorithm: 'fixed_window', algorithmConfig: { align: 'first' }, name: 'life' },
-    { rate: '1000000/10s', algorithm: 'fixed_window', name: 'processes' },
-  ],
-  {},
-)
 
 /** What a member tells of itself. */
 export interface MemberEvents {
@@ -41,9 +28,14 @@ export interface MemberSettings {
   readonly random: () => number
 }
 
-/** A store among others. */
+/** A store among others, or a server of one. */
 export class Member {
+  /** The store's name. */
   readonly name: string
+  /** Which of the store's servers it is; 0 for a store that is one. */
+  readonly part: number
+  /** Tells it from all others. */
+  readonly id: string
   readonly store: Store
   readonly breaker: Breaker
   /** Counts the times it was found to have lost its memory. */
@@ -56,10 +48,15 @@ export class Member {
   lastError: Error | undefined
   readonly #settings: MemberSettings
   readonly #events: MemberEvents
+  readonly #canary: string
   #begunAt: number | undefined
+  /** What the count of its life was when it was last added to. */
+  #lived = 0
   #window: number | undefined
   #counted: number | undefined
   #seen = 0
+  /** Counts the looks at how many there are: only the latest tells. */
+  #looks = 0
   #probing = false
   #started = false
   #closed = false
@@ -68,9 +65,12 @@ export class Member {
   #cancel: () => void = () => {}
   #kind = 'closed'
 
-  constructor(name: string, store: Store, settings: MemberSettings, events: MemberEvents) {
+  constructor(name: string, store: Store, settings: MemberSettings, events: MemberEvents, part = 0) {
     this.name = name
+    this.part = part
+    this.id = part === 0 ? name : `${name}/${part}`
     this.store = store
+    this.#canary = canaryOf(part)
     this.#settings = settings
     this.#events = events
     this.breaker = new Breaker(settings.breaker, settings.random)
@@ -79,7 +79,7 @@ export class Member {
 
   /** The store and its life, as the shadow notes them. */
   get place(): string {
-    return `${this.life}#${this.name}`
+    return `${this.life}#${this.id}`
   }
 
   /** Begins to probe. A store that answers at once needs no probes until it fails. */
@@ -106,6 +106,8 @@ export class Member {
   /** A decision failed. */
   failed(error: Error, isFinal: boolean): void {
     this.lastError = error
+    // For counters that are there it is as well as ever.
+    if (hasNoRoom(error)) return
     const now = this.#settings.scheduler.now()
     if (isFinal) this.breaker.trip(now)
     else this.breaker.failed(now)
@@ -131,7 +133,6 @@ export class Member {
     const { scheduler, healthCheckTimeoutMs } = this.#settings
     const askedAt = scheduler.now()
     let settled = false
-    let counts = true
     const settle = (taken: Taken | undefined, error?: unknown): void => {
       if (settled) return
       settled = true
@@ -149,14 +150,11 @@ export class Member {
         for (const tell of doubters) tell(false)
         return
       }
-      if (taken === undefined) this.#probeFailed(error, now)
-      else this.#probed(taken, counts, askedAt, now)
+      if (taken !== undefined) this.#probed(taken, askedAt, now)
+      else if (hasNoRoom(error)) this.#answered(now - askedAt, now)
+      else this.#probeFailed(error, now)
       this.#tell()
-      // A look that finds no window cannot tell a new life from the old one: the next probe does.
-      if (taken !== undefined && this.#counted === undefined) this.#doubters.push(...doubters)
-      else for (const tell of doubters) tell(taken !== undefined)
-      // A store that was closed does not open again.
-      if (error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED') return this.close()
+      for (const tell of doubters) tell(taken !== undefined)
       if (this.#doubters.length > 0) this.#probe()
       else this.#again()
     }
@@ -164,47 +162,74 @@ export class Member {
       settle(undefined, new Error(`no answer to a health check within ${healthCheckTimeoutMs} ms`)),
     )
     try {
-      // Counted once in each window; a look is enough for the rest. A store that may have lost its memory begins its life by it.
-      counts = this.#counted === undefined || this.#counted !== this.#window
-      const answer = this.store.take(CANARY, 'canary', 1, counts ? 'take' : 'peek')
-      if (isPromise(answer))
+      const answer = this.store.take(LIFE, this.#canary, 1, 'take')
+      if (isPromise(answer)) {
         answer.then(
           (taken) => settle(taken),
           (error: unknown) => settle(undefined, error),
         )
-      else settle(answer)
+        const { kind } = this.breaker.state
+        if (kind === 'closed' || kind === 'returning') void this.#count()
+      } else settle(answer)
     } catch (error) {
       settle(undefined, error)
     }
   }
 
-  #probed({ readings, now: storeNow }: Taken, counts: boolean, askedAt: number, now: number): void {
-    const [begunAt, , , , window, count] = readings as unknown as number[]
-    const tookMs = now - askedAt
+  /** Counts this process, once in each window, and looks how many are there. The probe beside it tells how the store is. */
+  async #count(): Promise<void> {
+    const look = ++this.#looks
+    try {
+      const counts = this.#counted === undefined || this.#counted !== this.#window
+      const { readings } = await this.store.take(PROCESSES, this.#canary, 1, counts ? 'take' : 'peek')
+      if (look !== this.#looks) return
+      const [window, count] = readings as unknown as [number, number]
+      if (counts) this.#counted = window
+      if (window !== this.#window) {
+        // What was seen last of a window that has passed is how many were there.
+        if (this.#window !== undefined && this.#seen > 0) this.processes = this.#seen
+        this.#window = window
+        this.#seen = 0
+      }
+      this.#seen = Math.max(this.#seen, count)
+      this.processes = Math.max(this.processes ?? 1, this.#seen)
+    } catch {
+      // As many as there were.
+    }
+  }
+
+  #probed({ readings, now: storeNow }: Taken, askedAt: number, now: number): void {
+    const [begunAt, lived] = readings as unknown as [number, number]
     this.clock.told(storeNow, askedAt)
+    this.#answered(now - askedAt, now)
+    const known = this.#begunAt
+    // What each probe adds to has to be more than it was: else it has gone back to an earlier state, if not to an earlier life.
+    const isBack = known !== undefined && (begunAt < known || (begunAt === known && lived <= this.#lived))
+    const forgot = known !== undefined && begunAt !== known
+    this.#begunAt = begunAt
+    this.#lived = lived
+    if (!forgot && !isBack) return
+    if (isBack) void this.#beginLife()
+    this.#counted = undefined
+    const { place } = this
+    this.life++
+    this.#events.forgot(this, place)
+  }
+
+  /** Lets a life begin that all processes can see: those that come after us could not tell by its count. */
+  async #beginLife(): Promise<void> {
+    try {
+      await this.store.reset(LIFE, this.#canary)
+      const { readings } = await this.store.take(LIFE, this.#canary, 1, 'take')
+      ;[this.#begunAt, this.#lived] = readings as unknown as [number, number]
+    } catch {
+      // Each finds out by itself, or does not.
+    }
+  }
+
+  #answered(tookMs: number, now: number): void {
     if (tookMs > this.#settings.breaker.slowMs) this.breaker.probeFailed(now)
     else this.breaker.probeSucceeded(tookMs, now)
-    if (!counts && begunAt !== this.#begunAt) {
-      // A store that has forgotten the window cannot say when it began, before it has begun another.
-      this.#counted = undefined
-      return
-    }
-    if (counts) this.#counted = window
-    if (window !== this.#window) {
-      // What was seen last of a window that has passed is how many were there.
-      if (this.#window !== undefined && this.#seen > 0) this.processes = this.#seen
-      this.#window = window
-      this.#seen = 0
-    }
-    this.#seen = Math.max(this.#seen, count as number)
-    this.processes = Math.max(this.processes ?? 1, this.#seen)
-    const forgot = this.#begunAt !== undefined && begunAt !== this.#begunAt
-    this.#begunAt = begunAt
-    if (forgot) {
-      const { place } = this
-      this.life++
-      this.#events.forgot(this, place)
-    }
   }
 
   #probeFailed(error: unknown, now: number): void {
@@ -219,8 +244,7 @@ export class Member {
     const wanted = breaker.probeInMs(scheduler.now())
     if (breaker.state.kind === 'closed' && this.store.sync) return
     // Half open it asks again at once, but not in a loop that never rests.
-    const soon = this.#counted === undefined ? 0 : healthCheckIntervalMs
-    const inMs = wanted === undefined ? soon : Math.max(5, wanted)
+    const inMs = wanted === undefined ? healthCheckIntervalMs : Math.max(5, wanted)
     this.#cancel = scheduler.after(inMs, () => this.#probe())
   }
 
@@ -238,4 +262,9 @@ export class Member {
 
 function isClosedError(error: unknown): error is StoreError {
   return error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED'
+}
+
+/** Whether a store has only no room for another counter. */
+function hasNoRoom(error: unknown): boolean {
+  return error instanceof StoreError && error.kind === 'no_room'
 }

@@ -128,9 +128,10 @@ describe('multiStore', () => {
       3,
     ])
     expect(store.members.map(({ store: one }) => one)).toEqual(members.map(({ store: one }) => one))
+    const well = { state: 'closed', lastError: undefined }
     expect(store.stores).toEqual([
-      { name: 'a', state: 'closed', lastError: undefined },
-      { name: 'b', state: 'closed', lastError: undefined },
+      { name: 'a', ...well, servers: [{ address: undefined, ...well }] },
+      { name: 'b', ...well, servers: [{ address: undefined, ...well }] },
     ])
     await store.close()
     expect(multiStore(two())).toMatchObject({ name: 'multi', deadlineMs: 100, strategy: 'first_healthy', instances: 1 })

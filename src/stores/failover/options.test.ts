@@ -28,7 +28,7 @@ describe('options of stores that are watched', () => {
         failureRatio: 0.5,
         slowMs: 80,
         backoffMs: 250,
-        maxBackoffMs: 1000,
+        maxBackoffMs: 500,
         successThreshold: 2,
         rampMs: 1000,
       },
@@ -49,7 +49,7 @@ describe('options of stores that are watched', () => {
   it('depend on each other where one has nothing to say', () => {
     expect(failoverSettings({ deadlineMs: 1000 }, 'x')).toMatchObject({ healthCheckTimeoutMs: 1000, breaker: { slowMs: 800 } })
     expect(failoverSettings({ deadlineMs: 1 }, 'x')).toMatchObject({ healthCheckTimeoutMs: 100, breaker: { slowMs: 1 } })
-    expect(failoverSettings({ healthCheckIntervalMs: 10 }, 'x').breaker).toMatchObject({ backoffMs: 10, maxBackoffMs: 10 })
+    expect(failoverSettings({ healthCheckIntervalMs: 10 }, 'x').breaker).toMatchObject({ backoffMs: 5, maxBackoffMs: 5 })
     expect(failoverSettings({ circuitBreaker: { backoffMs: 5000 } }, 'x').breaker).toMatchObject({ maxBackoffMs: 5000 })
   })
 

@@ -105,7 +105,7 @@ export function failoverSettings(options: FailoverOptions, option: string, own: 
   const healthCheckIntervalMs = whole(options.healthCheckIntervalMs, 'healthCheckIntervalMs', 10, LONGEST_MS, 1000)
   const breaker = (name: keyof BreakerOptions, least: number, most: number, otherwise: number): number =>
     whole(circuitBreaker[name], `circuitBreaker.${name}`, least, most, otherwise)
-  const backoffMs = breaker('backoffMs', 1, LONGEST_MS, Math.min(250, healthCheckIntervalMs))
+  const backoffMs = breaker('backoffMs', 1, LONGEST_MS, Math.min(250, Math.floor(healthCheckIntervalMs / 2)))
   const copy = options.copyIntervalMs
   return {
     deadlineMs,
@@ -116,7 +116,7 @@ export function failoverSettings(options: FailoverOptions, option: string, own: 
       failureRatio,
       slowMs: breaker('slowMs', 1, LONGEST_MS, Math.max(1, Math.floor(deadlineMs * 0.8))),
       backoffMs,
-      maxBackoffMs: breaker('maxBackoffMs', backoffMs, LONGEST_MS, Math.max(backoffMs, healthCheckIntervalMs)),
+      maxBackoffMs: breaker('maxBackoffMs', backoffMs, LONGEST_MS, Math.max(backoffMs, Math.floor(healthCheckIntervalMs / 2))),
       successThreshold: breaker('successThreshold', 1, 1000, 2),
       rampMs: breaker('rampMs', 0, LONGEST_MS, 1000),
     },

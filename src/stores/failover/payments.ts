@@ -16,7 +16,13 @@ import { type Update, update } from './updates.ts'
 const MOST_DEBTS = 100_000
 
 /** Failures after which nothing has been charged. */
-const NOT_MADE: ReadonlySet<StoreErrorKind | undefined> = new Set(['not_executed', 'wrong_node', 'unavailable', 'misconfigured'])
+const NOT_MADE: ReadonlySet<StoreErrorKind | undefined> = new Set([
+  'not_executed',
+  'wrong_node',
+  'unavailable',
+  'no_room',
+  'misconfigured',
+])
 
 /** Of what is owed of each limit, how much is paid to an owner that holds so much of each. */
 export type Most = (held: readonly number[], owed: readonly number[]) => readonly number[]
@@ -44,14 +50,14 @@ export class Payments {
   }
 
   /** What is owed to a store. */
-  to({ name }: Member): Debts {
-    let debts = this.#debts.get(name)
-    if (debts === undefined) this.#debts.set(name, (debts = new Debts(MOST_DEBTS, this.#writer)))
+  to({ id }: Member): Debts {
+    let debts = this.#debts.get(id)
+    if (debts === undefined) this.#debts.set(id, (debts = new Debts(MOST_DEBTS, this.#writer)))
     return debts
   }
 
   find(owner: Member, set: LimitSet, identity: string): Debt | undefined {
-    return this.#debts.get(owner.name)?.find(set, identity)
+    return this.#debts.get(owner.id)?.find(set, identity)
   }
 
   /** Nothing is owed for a key any more: it was reset. */

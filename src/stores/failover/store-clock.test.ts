@@ -48,7 +48,7 @@ it('a clock that was set anew is followed at once, both ways', async () => {
 it('the time of several is that of the first which is known, else the machine’s', async () => {
   const time = new VirtualTime()
   const [a, b] = [new StoreClock(time), new StoreClock(time)]
-  const clock = new StoresClock([a, b])
+  const clock = new StoresClock(() => [a, b])
   expect([clock.isKnown, Math.abs(clock.now() - Date.now()) < 1000]).toEqual([false, true])
   b.told(START, 0)
   expect([clock.isKnown, clock.now()]).toEqual([true, START])

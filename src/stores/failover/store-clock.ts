@@ -51,18 +51,18 @@ export class StoreClock implements ToldClock {
 
 /** The time of several stores: what the first of them shows that has told it. */
 export class StoresClock implements ToldClock {
-  readonly #clocks: readonly StoreClock[]
+  readonly #clocks: () => readonly StoreClock[]
 
-  constructor(clocks: readonly StoreClock[]) {
+  constructor(clocks: () => readonly StoreClock[]) {
     this.#clocks = clocks
   }
 
   get isKnown(): boolean {
-    return this.#clocks.some((clock) => clock.isKnown)
+    return this.#clocks().some((clock) => clock.isKnown)
   }
 
   /** Epoch ms; the machine's own while nothing is known. */
   now(): number {
-    return (this.#clocks.find((clock) => clock.isKnown) ?? systemClock).now()
+    return (this.#clocks().find((clock) => clock.isKnown) ?? systemClock).now()
   }
 }

@@ -8,7 +8,7 @@ import { type IoredisClient, STRICT, STRICT_CLUSTER, ownIoredisConnection } from
 import { type NodeRedis, nodeRedisConnection } from './node-redis.ts'
 
 /** Longest pause between two attempts to connect. */
-const LONGEST_PAUSE_MS = 2000
+const LONGEST_PAUSE_MS = 1000
 
 /** Ms to wait before the n-th attempt: anywhere from now to a bound that doubles. */
 export function pauseMs(attempt: number): number {

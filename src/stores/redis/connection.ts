@@ -22,6 +22,8 @@ export interface RedisConnection {
   readonly nodeOf?: (slot: number) => RedisNode | undefined
   /** Of a cluster alone: all that hold slots. */
   readonly nodes?: () => readonly RedisNode[]
+  /** Of a cluster alone: where the one is that holds a slot, `host:port`, also while there is no connection to it. */
+  readonly addressOf?: (slot: number) => string | undefined
   /** What the client itself puts before keys it knows of: a key that is sent as something else must have it already. */
   readonly keyPrefix: string
   /** The server is no longer the one to ask: connect anew, if the connection is the store's own. */

@@ -12,6 +12,7 @@ import type { RemoteSettings } from '../remote-options.ts'
 import type { Change, Entry, Updated } from '../update.ts'
 import { type Asked, Calls } from './calls.ts'
 import { Changes } from './changes.ts'
+import { ClusterParts } from './cluster-parts.ts'
 import { clusterSlot } from './cluster-slot.ts'
 import { counters } from './counters.ts'
 import { NotConnected, type RedisConnection } from './connection.ts'
@@ -33,6 +34,7 @@ export class RedisDriver implements Driver {
   readonly #calls: Calls
   readonly #changes = new Changes()
   #connection: RedisConnection | undefined
+  #parts: ClusterParts | undefined
   #connecting: Promise<RedisConnection> | undefined
   #closed = false
   #renewedAt = -Infinity
@@ -136,6 +138,16 @@ export class RedisDriver implements Driver {
     for (const answer of await this.decide(questions, () => true)) if (answer instanceof StoreError) throw answer
   }
 
+  /** See `PartedStore`. */
+  partOf(key: string): number {
+    return this.#parts?.of(key) ?? 0
+  }
+
+  /** See `PartedStore`. */
+  addressOf(part: number): string | undefined {
+    return this.#parts?.addressOf(part)
+  }
+
   /** See `ListingStore`. */
   async *counters(pageSize: number): AsyncIterable<CounterPage> {
     const connection = await this.#ready()
@@ -186,6 +198,7 @@ export class RedisDriver implements Driver {
     try {
       const connection = await this.#connecting
       if (this.#closed) await connection.close()
+      if (connection.addressOf !== undefined) this.#parts = new ClusterParts(connection, this.#settings.keyPrefix)
       return (this.#connection = connection)
     } finally {
       this.#connecting = undefined

@@ -15,7 +15,7 @@ describe('what an error of Redis means', () => {
     ['BUSY Redis is busy running a script.', 'unavailable'],
     ['CLUSTERDOWN Hash slot not served', 'unavailable'],
     ['TRYAGAIN Multiple keys request during rehashing of slot', 'unavailable'],
-    ['OOM command not allowed when used memory > ’maxmemory’.', 'unavailable'],
+    ['OOM command not allowed when used memory > ’maxmemory’.', 'no_room'],
     ['MISCONF Redis is configured to save RDB snapshots', 'unavailable'],
     ['NOREPLICAS Not enough good replicas to write.', 'unavailable'],
     ['NOAUTH Authentication required.', 'misconfigured'],

@@ -27,7 +27,7 @@ const SERVER: Readonly<Record<string, Meaning>> = {
   TRYAGAIN: { kind: 'unavailable', advice: 'a slot is being moved' },
   CLUSTERDOWN: { kind: 'unavailable', advice: 'slots of the cluster have no server' },
   OOM: {
-    kind: 'unavailable',
+    kind: 'no_room',
     advice: 'its memory is full, so it takes no new counters; counters that exist go on. Raise maxmemory or shorten periods',
   },
   MISCONF: { kind: 'unavailable', advice: 'it cannot save to disk and takes no writes' },

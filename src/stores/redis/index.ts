@@ -3,10 +3,13 @@
 // Next: driver.ts, how it is asked; take.lua, what it is asked.
 
 import { ConfigError } from '../../core/errors.ts'
+import type { LimitSet } from '../../core/limit-set.ts'
+import type { PartedStore } from '../canary.ts'
 import { RemoteStore } from '../remote.ts'
 import { type CounterPage, type ListingStore, PAGE_SIZE } from '../listing.ts'
 import { type RemoteOptions, type RemoteSettings, remoteSettings } from '../remote-options.ts'
 import type { AsyncStore } from '../store.ts'
+import { storeKey } from '../store-key.ts'
 import type { UpdatableStore } from '../update.ts'
 import { type RedisAddress, checkAddress } from './address.ts'
 import { connectRedis } from './connect.ts'
@@ -60,11 +63,20 @@ export function redisStore(source: RedisSource, options: RedisStoreOptions = {})
     : isNodeRedis(source)
       ? shared(source, () => nodeRedisConnection(source))
       : undefined
-  if (connection !== undefined) return new CountersInRedis(new RedisDriver(() => connection, settings), settings)
+  if (connection !== undefined)
+    return storeOf(new RedisDriver(() => connection, settings), settings, connection.addressOf !== undefined)
   if (Object.getPrototypeOf(source) !== Object.prototype && Object.getPrototypeOf(source) !== null)
     throw new ConfigError('redisStore(source)', 'a client of ioredis or redis, or { url } or { host, port }', source)
   const address = checkAddress(source as RedisAddress, 'redisStore')
-  return new CountersInRedis(new RedisDriver(async () => connectRedis(address, settings.name), settings), settings)
+  return storeOf(
+    new RedisDriver(async () => connectRedis(address, settings.name), settings),
+    settings,
+    address.cluster !== undefined,
+  )
+}
+
+function storeOf(driver: RedisDriver, settings: RemoteSettings, isCluster: boolean): RedisStore {
+  return isCluster ? new CountersInCluster(driver, settings) : new CountersInRedis(driver, settings)
 }
 
 class CountersInRedis extends RemoteStore implements RedisStore {
@@ -77,5 +89,23 @@ class CountersInRedis extends RemoteStore implements RedisStore {
 
   counters(pageSize = PAGE_SIZE): AsyncIterable<CounterPage> {
     return this.#driver.counters(pageSize)
+  }
+}
+
+/** Each of a cluster's servers may fail by itself. */
+class CountersInCluster extends CountersInRedis implements PartedStore {
+  readonly #driver: RedisDriver
+
+  constructor(driver: RedisDriver, settings: RemoteSettings) {
+    super(driver, settings)
+    this.#driver = driver
+  }
+
+  partOf(set: LimitSet, identity: string): number {
+    return this.#driver.partOf(storeKey(set, identity))
+  }
+
+  addressOf(part: number): string | undefined {
+    return this.#driver.addressOf(part)
   }
 }

@@ -127,7 +127,7 @@ function readinessOf(client: IoredisClient, own: boolean): Readiness {
   })
 }
 
-function clusterParts(cluster: IoredisCluster): Pick<Required<RedisConnection>, 'nodeOf' | 'nodes'> {
+function clusterParts(cluster: IoredisCluster): Pick<Required<RedisConnection>, 'nodeOf' | 'nodes' | 'addressOf'> {
   const known = new WeakMap<IoredisClient, RedisNode>()
   const nodeOf = (client: IoredisClient): RedisNode => {
     let node = known.get(client)
@@ -148,9 +148,12 @@ function clusterParts(cluster: IoredisCluster): Pick<Required<RedisConnection>, 
     addresses = new Map(cluster.nodes('master').map((client) => [addressOf(client), client]))
     return addresses.get(address)
   }
+  const addressIn = (slot: number): string | undefined =>
+    (cluster as unknown as { slots?: readonly (readonly string[])[] }).slots?.[slot]?.[0]
   return {
+    addressOf: addressIn,
     nodeOf(slot) {
-      const address = (cluster as unknown as { slots?: readonly (readonly string[])[] }).slots?.[slot]?.[0]
+      const address = addressIn(slot)
       const client = address === undefined ? undefined : clientAt(address)
       return client === undefined ? undefined : nodeOf(client)
     },

@@ -29,7 +29,7 @@ export interface NodeRedisSentinel extends Common {
 /** What is needed of `createCluster()`. */
 export interface NodeRedisCluster extends Common {
   readonly isReady: boolean
-  readonly slots: readonly { readonly master: object }[]
+  readonly slots: readonly { readonly master: { readonly address?: string } }[]
   readonly masters: readonly object[]
   nodeClient(node: never): Promise<unknown>
   sendCommand(firstKey: string | undefined, isReadonly: boolean | undefined, args: string[]): Promise<unknown>
@@ -77,7 +77,7 @@ function stateOf(client: NodeRedis | Partial<NodeRedisClient>): 'ready' | 'waiti
   return (client as Partial<NodeRedisClient>).isReady === false ? 'waiting' : 'ready'
 }
 
-function clusterParts(cluster: NodeRedisCluster): Pick<Required<RedisConnection>, 'nodeOf' | 'nodes'> {
+function clusterParts(cluster: NodeRedisCluster): Pick<Required<RedisConnection>, 'nodeOf' | 'nodes' | 'addressOf'> {
   const known = new WeakMap<object, RedisNode>()
   const nodeOf = (node: object): RedisNode => {
     let found = known.get(node)
@@ -85,6 +85,7 @@ function clusterParts(cluster: NodeRedisCluster): Pick<Required<RedisConnection>
     return found
   }
   return {
+    addressOf: (slot) => cluster.slots[slot]?.master.address,
     nodeOf(slot) {
       const master = cluster.slots[slot]?.master
       return master === undefined ? undefined : nodeOf(master)

@@ -1,14 +1,16 @@
 // What can befall a Redis Cluster of three masters. Next: redis.ts.
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'vitest'
 import { startRedis, startRedisCluster } from '../../servers.ts'
 import { askRedis } from '../../servers/answers.ts'
 import type { OwnCluster } from '../../servers/redis.ts'
+import type { Heard } from '../processes.ts'
 import type { FaultRow, Stage } from '../row.ts'
 import { type Session, session } from './redis.ts'
 import { repeatedly } from './repeatedly.ts'
 
-async function clustered(inject: (cluster: OwnCluster) => ReturnType<Stage['inject']>): Promise<Stage> {
+async function clustered(inject: (cluster: OwnCluster) => ReturnType<Stage['inject']>, check?: Stage['check']): Promise<Stage> {
   const [cluster, standby] = await Promise.all([startRedisCluster(), startRedis()])
   const { urls } = cluster
   return {
@@ -23,10 +25,23 @@ async function clustered(inject: (cluster: OwnCluster) => ReturnType<Stage['inje
       },
     ],
     inject: () => inject(cluster),
+    ...(check !== undefined && { check }),
     async close() {
       await Promise.all([cluster.stop(), standby.stop()])
     },
   }
+}
+
+/** Two of three masters are well all the time: what they decide about, they decide about all the time. */
+function othersGoOn(heard: readonly Heard[]): void {
+  const elsewhere = new Map<string, boolean>()
+  for (const { setup, process, key, policy, source } of heard) {
+    if (policy !== 'ample') continue
+    const name = `${setup} ${process} ${key}`
+    elsewhere.set(name, elsewhere.get(name) === true || source !== 'primary')
+  }
+  const kept = [...elsewhere.values()].filter((moved) => !moved).length
+  expect(kept / elsewhere.size, 'keys that were never decided about elsewhere').toBeGreaterThan(0.4)
 }
 
 /** Until every master says that all is well. */
@@ -98,7 +113,7 @@ export const CLUSTER_ROWS: readonly FaultRow[] = [
           await first?.restart()
           await well(cluster)
         }
-      }),
+      }, othersGoOn),
   },
   {
     fault: 'one of three masters stops for 1 s',
@@ -111,7 +126,7 @@ export const CLUSTER_ROWS: readonly FaultRow[] = [
           await first?.kill('SIGCONT')
           await well(cluster)
         }
-      }),
+      }, othersGoOn),
   },
   {
     fault: 'SCRIPT FLUSH on every master every 30 ms',

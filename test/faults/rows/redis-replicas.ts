@@ -62,7 +62,6 @@ export const REPLICA_ROWS: readonly FaultRow[] = [
   {
     fault: 'the same, with a replica that is 1 s behind',
     faultMs: 1000,
-    losesMs: LAG_MS + 200,
     prepare: () =>
       replicated(async ({ primary, replica, proxy, link, tellReplica }) => {
         link.set({ kind: 'hold' })
