@@ -13,7 +13,7 @@ import type { ObservedRequest } from '../core/observer.ts'
 import { Watchers, isWatched } from '../core/watching.ts'
 import type { AsyncStore, LocalDecider, LoneDecider, Mode, Store, SyncStore, Taken } from '../stores/store.ts'
 import { decide, exempt, refusedUnasked } from './headline.ts'
-import { type OnStoreError, decideAlone, decideWithoutStore } from './outage.ts'
+import { type OnStoreError, decideAlone, decideWithoutStore, giveBackWithoutStore } from './outage.ts'
 import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
 
 /** What a limiter on this store answers with: the value, or a promise of it. */
@@ -266,7 +266,15 @@ class StoreLimiter<S extends Store, Subject> {
   }
 
   #giveBack(set: LimitSet, key: string, cost: number, takenAt?: number): MaybePromise<void> {
-    return this.#answer(andThen(this.#decider.take(set, key, cost, 'refund', takenAt), () => undefined))
+    const given = this.#decider.take(set, key, cost, 'refund', takenAt)
+    if (!isPromise(given)) return this.#answer(undefined)
+    return given.then(
+      () => undefined,
+      (error: unknown) => {
+        giveBackWithoutStore(error, this.#onStoreError, this.#decider, { set, key, cost, takenAt })
+        this.#report(error, 'store')
+      },
+    )
   }
 
   #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {

@@ -5,7 +5,7 @@ import { buildLimitSet } from '../core/limit-set.ts'
 import { refusal } from '../http/refusal.ts'
 import { memoryStore } from '../stores/memory/memory-store.ts'
 import type { LocalDecider, Store } from '../stores/store.ts'
-import { ON_STORE_ERROR, type OnStoreError, decideWithoutStore } from './outage.ts'
+import { ON_STORE_ERROR, type OnStoreError, decideWithoutStore, giveBackWithoutStore } from './outage.ts'
 
 const START = 1_700_000_040_000
 const set = buildLimitSet('api', '10/m, 50/h', {})
@@ -118,4 +118,45 @@ describe('when no store decides', () => {
       expect(answer('allow', new StoreError('redis', 'failed', { code })).allowed).toBe(true)
     },
   )
+})
+
+describe('a refund that no store has taken', () => {
+  const refund = { set, key: 'k', cost: 2, takenAt: START }
+  const used = (store: Store & LocalDecider): number =>
+    store.takeLocally(set, 'k', 1, 'peek').taken.readings[1] as unknown as number
+
+  it('is given back by the share of this process, and not thrown', () => {
+    const store = decider()
+    answer('local', failure, store)
+    const before = used(store)
+    giveBackWithoutStore(failure, 'local', store, refund)
+    expect(used(store)).toBeLessThan(before)
+    expect(() => giveBackWithoutStore(failure, 'local', plain, refund)).not.toThrow()
+  })
+
+  it.each([
+    new StoreError('redis', 'lost', { kind: 'ambiguous' }),
+    new StoreError('redis', 'no answer', { code: 'ERR_RATELIMIT_STORE_TIMEOUT' }),
+    new StoreError('multi', 'no store can decide now', {
+      kind: 'unavailable',
+      cause: new StoreError('redis', 'lost', { kind: 'ambiguous' }),
+    }),
+  ])('is not given back a second time where a store may have taken it: $message', (error) => {
+    const store = decider()
+    answer('local', failure, store)
+    const before = used(store)
+    giveBackWithoutStore(error, 'local', store, refund)
+    expect(used(store)).toBe(before)
+  })
+
+  it('is lost where nobody decides locally, and an error where that is asked for', () => {
+    const store = decider()
+    answer('local', failure, store)
+    const before = used(store)
+    for (const how of ['allow', 'deny'] as const) giveBackWithoutStore(failure, how, store, refund)
+    expect(used(store)).toBe(before)
+    expect(() => giveBackWithoutStore(failure, 'throw', store, refund)).toThrow(failure)
+    const closed = new StoreError('redis', 'is closed', { code: 'ERR_RATELIMIT_STORE_CLOSED' })
+    for (const how of ON_STORE_ERROR) expect(() => giveBackWithoutStore(closed, how, store, refund)).toThrow(closed)
+  })
 })

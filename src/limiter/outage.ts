@@ -37,7 +37,7 @@ export function decideWithoutStore(
   asked: Unanswered,
   shadow: boolean,
 ): Decision {
-  if (!(error instanceof StoreError) || error.code === 'ERR_RATELIMIT_STORE_CLOSED' || how === 'throw') throw error
+  if (!isOutage(error) || how === 'throw') throw error
   const { set, key, cost, mode, now } = asked
   if (how === 'local') {
     if ((decider as Partial<LocalDecider>).takeLocally === undefined) throw error
@@ -46,6 +46,37 @@ export function decideWithoutStore(
   const open = how === 'allow'
   const source = open ? 'open' : 'closed'
   return new Decision(set, 'degraded', source, undefined, open || shadow, 0, 0, 0, undefined, cost, now, undefined)
+}
+
+/** A refund that no store has taken. */
+export interface Refund {
+  readonly set: LimitSet
+  readonly key: string
+  readonly cost: number
+  readonly takenAt: number | undefined
+}
+
+/**
+ * Gives back without a store: what the stores will be told of the key is so much less. Where nobody decides locally it is lost, and so is one
+ * that a store may have taken: given twice it would be more than was charged.
+ * @throws the error itself as {@link decideWithoutStore} does
+ */
+export function giveBackWithoutStore(error: unknown, how: OnStoreError, decider: Store, refund: Refund): void {
+  if (!isOutage(error) || how === 'throw') throw error
+  if (how !== 'local' || mayBeDone(error)) return
+  const { set, key, cost, takenAt } = refund
+  ;(decider as Partial<LocalDecider>).takeLocally?.(set, key, cost, 'refund', takenAt)
+}
+
+/** Whether a store's failure, and not the use of one that was closed. */
+function isOutage(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.code !== 'ERR_RATELIMIT_STORE_CLOSED'
+}
+
+/** Whether what was asked may have been carried out, if by the first of several that were asked. */
+function mayBeDone(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false
+  return error.kind === undefined || error.kind === 'ambiguous' || mayBeDone(error.cause)
 }
 
 /** This process's own decision, by its share of the limits. */

@@ -1,11 +1,14 @@
 // Failover in virtual time: what every promise of it looks like, one by one. Next: simulated-store.ts.
 
 import { describe, expect, it } from 'vitest'
+import type { Decision } from '../../src/core/decision.ts'
 import { StoreError } from '../../src/core/errors.ts'
 import { buildLimitSet } from '../../src/core/limit-set.ts'
+import { createLimiter } from '../../src/limiter/create-limiter.ts'
 import type { FailoverStore } from '../../src/stores/failover/failover-store.ts'
 import { type MultiStoreOptions, multiStore } from '../../src/stores/failover/multi-store.ts'
 import type { StoreEvent } from '../../src/core/observer.ts'
+import type { Mode, Taken } from '../../src/stores/store.ts'
 import { SimulatedServer } from './simulated-store.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -326,6 +329,61 @@ describe('failover', () => {
     await time.advance(6000)
     const back = await time.until(store.take(fixed10, 'k', 1, 'peek'))
     expect([back.source, back.readings[1]]).toEqual(['primary', 5])
+    await store.close()
+  })
+
+  it.each(['fixed_window', 'sliding_window', 'token_bucket'] as const)(
+    'adds what was granted alone once, also for keys that were new then: %s',
+    async (algorithm) => {
+      const own = buildLimitSet('once', '10/h', { algorithm })
+      const unit = own.limits[0]?.unit === undefined || algorithm !== 'token_bucket' ? 1 : own.limits[0].unit
+      for (const before of [0, 2]) {
+        for (const more of ['nothing', 'a look', 'a take', 'a refund'] as const) {
+          for (const isAsked of [false, true]) {
+            const { time, a, b, make } = world()
+            const store = make()
+            const ask = async (mode: Mode, takenAt?: number): Promise<Taken> =>
+              time.until(store.take(own, 'k', 1, mode, takenAt).catch(() => store.takeLocally(own, 'k', 1, mode, takenAt).taken))
+            for (let i = 0; i < before; i++) await ask('take')
+            await time.advance(2000)
+            a.condition = 'refuses'
+            b.condition = 'refuses'
+            const [first] = await Promise.all([ask('take'), ask('take'), ask('take')])
+            if (more === 'a look') await ask('peek')
+            if (more === 'a take') await ask('take')
+            if (more === 'a refund') await ask('refund', first.now)
+            await time.advance(3000)
+            a.condition = 'well'
+            for (let i = 0; isAsked && i < 20; i++) {
+              await time.advance(200)
+              await ask('peek')
+            }
+            await time.advance(6000)
+            const back = await ask('peek')
+            const wanted = before + 3 + (more === 'a take' ? 1 : more === 'a refund' ? -1 : 0)
+            const where = `${before} before, then ${more}${isAsked ? ', asked on its return' : ''}`
+            expect([back.source, Math.ceil((back.readings[1] as number) / unit)], where).toEqual(['primary', wanted])
+            await store.close()
+          }
+        }
+      }
+    },
+  )
+
+  it('gives back what was refunded while no store answers', async () => {
+    const { time, a, b, make } = world()
+    const store = make()
+    const limiter = createLimiter({ name: 'refunds', rate: '10/m', algorithm: 'fixed_window', store })
+    a.condition = 'refuses'
+    b.condition = 'refuses'
+    const spent = [1, 2, 3].map(() => limiter.check('k'))
+    const [last] = await time.until(Promise.all(spent))
+    expect(last?.source).toBe('local')
+    await time.until(Promise.all([limiter.refund('k', { of: last as Decision }), limiter.refund('k')]))
+    a.condition = 'well'
+    await time.advance(6000)
+    const back = await time.until(limiter.peek('k'))
+    expect([back.source, back.remaining]).toEqual(['primary', 9])
     await store.close()
   })
 

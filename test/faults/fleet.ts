@@ -22,7 +22,7 @@ const LONGEST_STALL_MS = 1500
 /** A server that is set back has lost at least the last probe of each process. */
 const LONG_AGO_MS = 2000
 const KEEP_MS = 250
-/** By then everything that was asked is answered. */
+/** By then everything that was asked is answered, and all stores are asked again. */
 const SETTLE_MS = 3000
 
 /** What a history is made of. */
@@ -64,6 +64,9 @@ export interface History {
   readonly agreed: number
   /** What was admitted for that key in the moments before and after a store was lost, when not everybody had been told of it yet. */
   readonly unseen: number
+  /** By how much more than was admitted the stores hold of a key in the end, when all has been well for a while: worst of the keys of single callers, and of the shared one. */
+  readonly overchargedAlone: number
+  readonly overchargedShared: number
   /** Requests of banned keys that were let through. */
   readonly throughBans: number
   /** Decisions by source. */
@@ -197,6 +200,7 @@ export async function playFleet(scenario: Scenario): Promise<History> {
   const outage = async (target: Link | SimulatedServer, server: SimulatedServer, chance: SeededRandom): Promise<void> => {
     const [earlier] = kept.get(server) ?? []
     await time.wait(chance.whole(50, 9000))
+    if (time.now() >= durationMs) return
     const forgets = scenario.forgets === true && target === server && chance.whole(0, 2) === 0
     const setBack = scenario.setBack === true && target === server && chance.whole(0, 1) === 0
     if (forgets) server.forget()
@@ -251,7 +255,23 @@ export async function playFleet(scenario: Scenario): Promise<History> {
   void stalling()
   void keeping()
   void changing()
-  await time.advance(durationMs + SETTLE_MS)
+  await time.advance(durationMs)
+  for (const target of [...servers, ...links.flat()]) target.condition = 'well'
+  await time.advance(SETTLE_MS)
+  /** What a store holds of a key more than was admitted. */
+  const overcharged = async (process: number, key: string): Promise<number> => {
+    const taken = await time.until(ask(process, key, 1, 'peek'))
+    const [stamp, used] = taken.readings as unknown as [number, number]
+    const [limit] = set.limits
+    const [ledger, at] = [ledgers.get(key) ?? new Ledger(), trueTime(taken, key)]
+    if (taken.source !== 'primary' || limit === undefined) return 0
+    if (limit.kind === 'bucket') return used / limit.unit - ledger.bucketLevel(AMOUNT, AMOUNT / PERIOD_MS, at)
+    const since = limit.kind === 'fixed' ? stamp - (taken.now - at) : at - PERIOD_MS + 1
+    return used - ledger.between(since, at)
+  }
+  const overs: number[] = []
+  for (const process of stores.keys()) overs.push(await overcharged(process, `own ${process}`))
+  const overShared = await overcharged(0, 'shared')
   for (const store of stores) await store.close()
 
   const shared = ledgers.get('shared') ?? new Ledger()
@@ -265,6 +285,8 @@ export async function playFleet(scenario: Scenario): Promise<History> {
     excessAgreed: excess(agreed),
     agreed: agreed.total / Math.max(1, shared.total),
     unseen: lostAt.reduce((sum, at) => sum + shared.between(at - UNSEEN_MS, at + 2 * DEADLINE_MS), 0),
+    overchargedAlone: scenario.mixed === true ? 0 : Math.max(...overs),
+    overchargedShared: scenario.mixed === true ? 0 : overShared,
     throughBans,
     sources,
   }

@@ -68,6 +68,17 @@ export class Ledger {
     return worst
   }
 
+  /** What a bucket holds at an instant. */
+  bucketLevel(burst: number, perMs: number, atMs: number): number {
+    let level = 0
+    let last = 0
+    for (const { at, cost } of this.#entries) {
+      level = Math.min(burst, Math.max(0, level - (at - last) * perMs) + cost)
+      last = at
+    }
+    return Math.max(0, level - (atMs - last) * perMs)
+  }
+
   /** The most by which a window aligned to the clock holds more than the amount. */
   fixedExcess(amount: number, periodMs: number): number {
     const counts = new Map<number, number>()

@@ -231,18 +231,22 @@ export class Carrier {
   /** What this process grants alone all stores have to know of, and whichever is told first what was known before. */
   #owedAlone(set: LimitSet, identity: string, now: number, known: Known | undefined): readonly Owed[] {
     const kept = known?.owedAlone
-    if (kept !== undefined && kept.set === set && kept.to.every(({ debt }) => !debt.isGone)) return kept.to
+    const begins = kept?.base !== known?.base
+    if (kept !== undefined && kept.set === set && kept.to.every(({ debt }) => !debt.isGone)) {
+      kept.base = known?.base
+      return kept.to
+    }
     const to: Owed[] = []
     for (const [i, owner] of this.#ordered(set, identity).entries()) {
       const clockMs = differenceMs(owner.clock, this.#alone.clock)
       const base = known?.base === undefined ? undefined : copyOf(known.base)
       if (base !== undefined) shift(set, base, clockMs)
-      const debt = this.#open(owner, i, LOCAL, set, identity, now + clockMs, known, base)
+      const debt = this.#open(owner, i, LOCAL, set, identity, now + clockMs, known, base, begins ? known?.base : undefined)
       if (debt !== undefined) to.push({ debt, clockMs })
     }
     const alone = this.#openAlone(set, identity, now, known)
     if (alone !== undefined) to.push({ debt: alone, clockMs: 0 })
-    if (known !== undefined) known.owedAlone = { set, to }
+    if (known !== undefined) known.owedAlone = { set, to, base: known.base }
     return to
   }
 
@@ -255,10 +259,12 @@ export class Carrier {
     now: number,
     known: Known | undefined,
     base?: States,
+    whole?: States,
   ): Debt | undefined {
     const home = known?.homes.get(at)
     const heldAt = home?.place === owner.place ? owner.place : undefined
-    const parts = { set, identity, granter, heldAt, before: home?.left, base: heldAt === undefined ? base : undefined, now }
+    const [before, ownBase] = [home?.left, heldAt === undefined ? base : undefined]
+    const parts = { set, identity, granter, heldAt, before, base: ownBase, whole, now }
     return this.#payments.to(owner).open(parts)
   }
 

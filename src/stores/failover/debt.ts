@@ -28,6 +28,8 @@ export interface DebtParts {
   readonly before: States | undefined
   /** Else what was known before this process began to decide alone, if it did. */
   readonly base?: States | undefined
+  /** That itself, of a debt that begins with the first that was granted alone after that. */
+  readonly whole?: States | undefined
   readonly now: number
 }
 
@@ -45,6 +47,8 @@ export class Debt {
   readonly before: States | undefined
   /** Else what was known before this process began to decide alone: the owner has to know that first. */
   base: States | undefined
+  /** What was known before the time alone of which it holds all that was granted; undefined where it does not. */
+  readonly whole: States | undefined
   /** Per limit, the instant from which a bucket's open pile drains: until then the owner, and what was piled up before, drain. */
   readonly #drainsFrom: number[]
   /** What is granted goes on top of it. */
@@ -57,12 +61,13 @@ export class Debt {
   isGone = false
 
   /** @param now by the owner's clock, as all instants here */
-  constructor({ set, identity, granter, heldAt, before, base, now }: DebtParts, writer: string) {
+  constructor({ set, identity, granter, heldAt, before, base, whole, now }: DebtParts, writer: string) {
     this.heldAt = heldAt
     this.granter = granter
     this.writer = writer
     this.before = before?.map((state) => [...state])
     this.base = base
+    this.whole = whole
     this.#drainsFrom = set.limits.map((limit, i) => drainsFrom(limit, (before ?? base)?.[i], now))
     this.set = set
     this.identity = identity

@@ -112,8 +112,11 @@ export class Delivery {
       told = paid ?? told
     }
     this.payments.to(owner).remove(debt)
-    // What others owe has to come first: it is told the rest when it is asked.
-    if (known === undefined || lacks(known, owner, at)) return
+    if (known === undefined) return
+    // Told what was known before this process decided alone, and all that it granted since, it knows all there is. Else what others owe has
+    // to come first: it is told the rest when it is asked.
+    const knowsAll = debt.granter === LOCAL && debt.heldAt === undefined && known.base !== undefined && debt.whole === known.base
+    if (!knowsAll && lacks(known, owner, at)) return
     if (known.place !== owner.place) this.arrived(known, owner, at, told)
     else if (told !== undefined && told.now > known.now) this.#heldNow(known, owner, told.states)
     // What it has answered since may be newer.

@@ -52,8 +52,8 @@ export interface Known {
   readonly homes: Map<number, Home>
   /** What was known before this process began to decide about it alone; undefined once a store knows what came of that. */
   base: number[][] | undefined
-  /** Where what this process grants alone is owed, by these limits; as long as all of it is kept. */
-  owedAlone: { readonly set: LimitSet; readonly to: readonly Owed[] } | undefined
+  /** Where what this process grants alone is owed, by these limits; as long as all of it is kept. And the `base` of the latest time alone. */
+  owedAlone: { readonly set: LimitSet; readonly to: readonly Owed[]; base: States | undefined } | undefined
   /** While its place is being told what is known. */
   arriving: Promise<void> | undefined
   /** The longest time between two answers in which others used it: what they used may have been used that much earlier. */
