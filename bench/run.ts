@@ -6,6 +6,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { density } from './density.ts'
 import { expressRace } from './express.ts'
+import { faultRace } from './faults.ts'
 import { laws } from './laws.ts'
 import { memory } from './memory.ts'
 import { monitor } from './monitor.ts'
@@ -26,6 +27,7 @@ const RACES: Readonly<Record<string, () => string | Promise<string>>> = {
   postgres: postgresRace,
   sqlite: sqliteRace,
   redis: redisRace,
+  faults: faultRace,
 }
 
 function versions(): string {

@@ -6,7 +6,7 @@ import { judge } from './oracle.ts'
 import type { Heard } from './processes.ts'
 
 const START = 1_700_000_000_000
-const MOMENTS = { faultAt: START + 1000, healedAt: START + 4000, lostUntil: START + 1000 }
+const MOMENTS = { faultAt: START + 1000, healedAt: START + 4000, lostUntil: START + 1000, apartUntil: START + 1000 }
 
 function heard(at: number, own: Partial<Heard> = {}): Heard {
   const defaults = { process: 0, setup: 0, policy: 'sliding', key: 'own 0', tookMs: 1, lostMs: 0, allowed: true } as const

@@ -11,6 +11,8 @@ export interface Moments {
   readonly faultAt: number
   /** What was admitted from its beginning until then may be lost with the store. */
   readonly lostUntil: number
+  /** Until then processes may use different stores without knowing. */
+  readonly apartUntil: number
   /** The repair was complete: the store is back. */
   readonly healedAt: number
 }
@@ -31,7 +33,7 @@ export interface Outcome {
   readonly excessShared: number
   /** Which counters that was, worst first. */
   readonly over: readonly string[]
-  /** What was admitted for the shared key while some decided elsewhere and some did not, and around the moments at which that changed. */
+  /** What was admitted for the shared key while some decided elsewhere and some did not, or may have, and around the moments at which that changed. */
   readonly unseen: number
   /** What was admitted at most for any key in the time that was lost with the store; 0 where none was. */
   readonly lost: number
@@ -59,7 +61,7 @@ const UNHEARD_MS = 250
 export function judge(
   heard: readonly Heard[],
   setup: { readonly index: number; readonly name: string },
-  { faultAt, healedAt, lostUntil }: Moments,
+  { faultAt, healedAt, lostUntil, apartUntil }: Moments,
   deadlineMs: number,
 ): Outcome {
   const own = heard.filter((one) => one.setup === setup.index)
@@ -102,7 +104,10 @@ export function judge(
       .filter((counter) => excessOf(counter) > 0)
       .toSorted((a, b) => excessOf(b) - excessOf(a))
       .map((counter) => `${counter.policy} ${counter.key}: ${excessOf(counter)}`),
-    unseen: most(shared, ({ policy, ledger }) => unseenIn(ledger, changesOf(own, policy), deadlineMs)),
+    unseen: most(shared, ({ policy, ledger }) => {
+      const apart = apartUntil === faultAt ? 0 : ledger.between(faultAt, apartUntil)
+      return unseenIn(ledger, changesOf(own, policy), deadlineMs) + apart
+    }),
     lost: lostUntil === faultAt ? 0 : most(counters, ({ ledger }) => ledger.between(faultAt, lostUntil)),
     clockMs: most(own, ({ askedAt, tookMs, now }) => Math.max(askedAt - now, now - askedAt - tookMs)),
     detectMs: first(during, faultAt, isElsewhere),

@@ -36,6 +36,8 @@ export interface FaultRow {
   readonly flaps?: boolean
   /** How much of its latest past the store may lose, counted from the beginning of the fault (default 0). */
   readonly losesMs?: number
+  /** For how long from its beginning processes may use different stores without knowing, ms (default 0): they cannot hear of each other. */
+  readonly apartMs?: number
   /** The questions to ask at once during the fault (default none). */
   readonly surge?: number
   /** Ms after the repair within which decisions are quick (default 250). */
@@ -125,7 +127,7 @@ export async function play(row: FaultRow, pace: Pace): Promise<Played> {
     const busyMs = witness.take()
     await run.stop()
     stage.check?.(run.heard)
-    const moments = { faultAt, healedAt, lostUntil: faultAt + (row.losesMs ?? 0) }
+    const moments = { faultAt, healedAt, lostUntil: faultAt + (row.losesMs ?? 0), apartUntil: faultAt + (row.apartMs ?? 0) }
     const outcomes = stage.setups.map(({ name }, index) => judge(run.heard, { index, name }, moments, DEADLINE_MS))
     return {
       row,

@@ -108,7 +108,7 @@ export const FULL_DISK_ROWS: readonly FaultRow[] = [
   },
 ]
 
-const AGE_MS = 1000
+const AGE_MS = 1500
 
 export const SQLITE_ROWS: readonly FaultRow[] = [
   locked,
@@ -148,8 +148,9 @@ export const SQLITE_ROWS: readonly FaultRow[] = [
       }),
   },
   {
-    fault: 'the file is replaced by a copy that is 1 s old',
-    losesMs: AGE_MS + 200,
+    fault: 'the file is replaced by a copy that is 1.5 s old',
+    // Each process looks once a second whether it is still the same file.
+    apartMs: 1200,
     answer: 'either',
     faultMs: 0,
     prepare: () =>
