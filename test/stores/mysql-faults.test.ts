@@ -1,5 +1,5 @@
 // The MySQL and MariaDB store when things go wrong: real servers stopped, restarted, full, read-only, with locked rows and cut lines.
-// Next: mysql-line.ts, the line that can be cut; ../conformance/mysql.test.ts for when nothing does.
+// Next: line.ts, the line that can be cut; ../conformance/mysql.test.ts for when nothing does.
 
 import { inspect } from 'node:util'
 import mysql, { type RowDataPacket } from 'mysql2/promise'
@@ -10,7 +10,7 @@ import { storeKey } from '../../src/stores/store-key.ts'
 import { type MysqlStoreOptions, mysqlStore } from '../../src/stores/mysql/index.ts'
 import type { TableStore } from '../../src/stores/maintenance.ts'
 import { describeWithOwnServer, startMariadb } from '../servers.ts'
-import { type Line, openLine } from './mysql-line.ts'
+import { type Line, openLine } from './line.ts'
 
 const PATIENT = { deadlineMs: 10_000, rememberRefusalsMs: false } as const satisfies MysqlStoreOptions
 const HURRIED = { deadlineMs: 100, rememberRefusalsMs: false } as const satisfies MysqlStoreOptions

@@ -1,7 +1,5 @@
 // A Redis Cluster while its slots move, and Sentinel while its primary changes. Promise: no decision is lost, none is made twice.
 
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Cluster, Redis } from 'ioredis'
 import { createClientPool, createCluster, createSentinel } from 'redis'
 import { expect, it, vi } from 'vitest'
@@ -10,9 +8,7 @@ import { clusterSlot } from '../../src/stores/redis/cluster-slot.ts'
 import { type RedisSource, redisStore } from '../../src/stores/redis/index.ts'
 import { storeKey } from '../../src/stores/store-key.ts'
 import { describeWithOwnServer, describeWithServer, startRedis, startRedisCluster } from '../servers.ts'
-import { askRedis } from '../servers/answers.ts'
-import { startServer } from '../servers/own-server.ts'
-import { needProgram } from '../servers/programs.ts'
+import { startSentinel } from '../servers/sentinel.ts'
 
 const patient = { deadlineMs: 5000, rememberRefusalsMs: false } as const
 const set = buildLimitSet('cluster', '50/h', {})
@@ -156,32 +152,3 @@ describeWithOwnServer('redis', 'the Redis store by Sentinel', () => {
     await handed.destroy()
   })
 })
-
-/** A Redis that watches another one. */
-async function startSentinel(primary: number): ReturnType<typeof startServer> {
-  return startServer({
-    name: 'redis-sentinel',
-    program: await needProgram('redis-server'),
-    init: async (folder) =>
-      writeFile(
-        join(folder, 'sentinel.conf'),
-        [
-          `sentinel monitor mymaster 127.0.0.1 ${primary} 1`,
-          'sentinel down-after-milliseconds mymaster 500',
-          'sentinel failover-timeout mymaster 3000',
-        ].join('\n'),
-      ),
-    args: (port, folder) => [
-      `${folder}/sentinel.conf`,
-      '--sentinel',
-      '--port',
-      `${port}`,
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      `${folder}/data`,
-    ],
-    url: (port) => `redis://127.0.0.1:${port}`,
-    isReady: async (port) => (await askRedis(port, 'PING')).startsWith('+PONG'),
-  })
-}

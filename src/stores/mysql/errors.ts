@@ -18,9 +18,11 @@ const BY_NUMBER: Readonly<Record<number, Meaning>> = {
   1213: { kind: 'not_executed', message: 'was chosen to give way to another transaction (deadlock)' },
   1205: { kind: 'not_executed', message: 'waited too long for a counter that another session holds' },
   1020: { kind: 'not_executed', message: 'found a counter changed by another session' },
+  3101: { kind: 'not_executed', message: 'was rolled back for the sake of another server of the group' },
   1290: { kind: 'wrong_node', message: 'the server is read-only: connect to the primary' },
   1792: { kind: 'wrong_node', message: 'the session is read-only: connect to the primary' },
   1836: { kind: 'wrong_node', message: 'the server is read-only: connect to the primary' },
+  1036: { kind: 'wrong_node', message: 'the table is read-only there (innodb_read_only): connect to the primary' },
   1040: {
     kind: 'unavailable',
     message: 'the server has no connection left: lower maxConnections, or raise max_connections there',
@@ -35,10 +37,14 @@ const BY_NUMBER: Readonly<Record<number, Meaning>> = {
   1037: { kind: 'unavailable', message: 'the server is out of memory' },
   1041: { kind: 'unavailable', message: 'the server is out of memory' },
   1047: { kind: 'unavailable', message: 'the server is not ready (a cluster node that has no quorum, or starts)' },
+  1030: { kind: 'unavailable', message: 'the server’s storage engine failed' },
+  3032: { kind: 'unavailable', message: 'the server is in offline mode' },
+  3100: { kind: 'unavailable', message: 'the server has lost its group, and takes no writes' },
   1129: { kind: 'unavailable', message: 'the server has blocked this host after too many failed connections' },
   1317: { kind: 'unavailable', message: 'the statement was interrupted' },
   1969: { kind: 'unavailable', message: 'the statement took longer than max_statement_time' },
   3024: { kind: 'unavailable', message: 'the statement took longer than max_execution_time' },
+  1180: { kind: 'ambiguous', message: 'the commit failed, and the server does not know whether it was charged' },
   1044: { kind: 'misconfigured', message: 'the user may not use this database' },
   1045: { kind: 'misconfigured', message: 'wrong user or password' },
   1698: { kind: 'misconfigured', message: 'wrong user or password' },
@@ -54,6 +60,9 @@ const BY_NUMBER: Readonly<Record<number, Meaning>> = {
     message: 'the server writes its binary log by statement: set binlog_format to ROW or MIXED there',
   },
 }
+
+/** What may come when all has been done, and the session is being put back. */
+const INTERRUPTED: readonly number[] = [1317, 1969, 3024]
 
 /** By the code of the driver's error, for a server that was not reached. */
 const BY_CODE: Readonly<Record<string, Meaning>> = {
@@ -72,7 +81,7 @@ const NO_TABLE: readonly number[] = [1146, 1054]
 
 /** Errors after which a connection belongs to a server that should not be asked again. */
 export function isReadOnly(error: unknown): boolean {
-  return [1290, 1792, 1836].includes(numberOf(error))
+  return [1036, 1290, 1792, 1836].includes(numberOf(error))
 }
 
 /** Whether the error is that of a client or server that takes one statement at a time. */
@@ -93,8 +102,14 @@ export function storeError(error: unknown, store: string, table: string, stage: 
     const code = 'ERR_RATELIMIT_STORE_SETUP'
     return new StoreError(store, `has no table ${table}: ${SETUP}`, { cause: error, code, kind: 'misconfigured' })
   }
-  const { kind, message } = BY_NUMBER[number] ?? BY_CODE[codeOf(error)] ?? (isLost(error) ? lost(stage) : unknown(error, stage))
+  const { kind, message } = meaningOf(error, number, stage)
   return new StoreError(store, message, { cause: error, kind })
+}
+
+function meaningOf(error: unknown, number: number, stage: Stage): Meaning {
+  if (stage === 'writing' && INTERRUPTED.includes(number))
+    return { kind: 'ambiguous', message: 'the charge was interrupted on the server: it may have been made' }
+  return BY_NUMBER[number] ?? BY_CODE[codeOf(error)] ?? (isLost(error) ? lost(stage) : unknown(error, stage))
 }
 
 /** The table is of a version that this package cannot use. */

@@ -4,6 +4,7 @@
 
 import { monotonicMs } from '../../core/clock.ts'
 import { StoreError } from '../../core/errors.ts'
+import { patienceOf, pause } from '../again.ts'
 import { Deadlines } from '../deadlines.ts'
 import { Borrowing, Trip } from './borrowing.ts'
 import type { Connection, Connections, ResultRow } from './clients.ts'
@@ -89,10 +90,10 @@ export class Server {
 
   /** Does it within the deadline, and again while that makes sense. */
   async #attempt<T>(work: (connection: Connection, dialect: Dialect, reached: (stage: Stage) => void) => Promise<T>): Promise<T> {
-    const until = monotonicMs() + this.#deadlines.deadlineMs
+    const until = monotonicMs() + patienceOf(this.#deadlines.deadlineMs)
     const trip = new Trip()
     const attempts = async (): Promise<T> => {
-      for (;;) {
+      for (let attempt = 0; ; attempt++) {
         let stage: Stage = 'connecting'
         try {
           const connection = await this.#borrowing.borrow(trip)
@@ -107,6 +108,7 @@ export class Server {
           const failure = this.failure(error, stage)
           if (failure.kind !== 'not_executed' || trip.over || monotonicMs() >= until) throw failure
         }
+        await pause(attempt)
       }
     }
     try {

@@ -3,6 +3,7 @@
 
 import { monotonicMs } from '../../core/clock.ts'
 import { StoreError } from '../../core/errors.ts'
+import { patienceOf, pause } from '../again.ts'
 import { afterSockets } from '../deadlines.ts'
 import type { PostgresClient, Row, Value } from './clients.ts'
 import { isNotExecuted, storeError } from './errors.ts'
@@ -37,22 +38,25 @@ export class Calls {
    * @param values called for each attempt
    */
   async send(statement: Statement, values: () => Value[]): Promise<readonly Row[]> {
-    const until = monotonicMs() + this.#deadlineMs
-    for (;;) {
+    const until = monotonicMs() + patienceOf(this.#deadlineMs)
+    for (let attempt = 0; ; attempt++) {
+      const outgoing = new Outgoing(values())
       try {
-        return await this.#once(statement, values())
+        return await this.#once(statement, outgoing)
       } catch (error) {
-        if (!isNotExecuted(error) || monotonicMs() >= until) throw storeError(error, this.#store, this.#table)
+        if (!isNotExecuted(error) || monotonicMs() >= until) throw storeError(error, this.#store, this.#table, outgoing.isSent)
       }
+      await pause(attempt)
     }
   }
 
   /** Sends a statement that has all the time it needs. */
   async unhurried(statement: Statement, values: readonly Value[]): Promise<readonly Row[]> {
+    const outgoing = new Outgoing([...values])
     try {
-      return await this.client.query(statement, [...values], 0)
+      return await this.client.query(statement, outgoing.values, 0)
     } catch (error) {
-      throw storeError(error, this.#store, this.#table)
+      throw storeError(error, this.#store, this.#table, outgoing.isSent)
     }
   }
 
@@ -65,7 +69,7 @@ export class Calls {
     }
   }
 
-  #once(statement: Statement, values: Value[]): Promise<readonly Row[]> {
+  #once(statement: Statement, outgoing: Outgoing): Promise<readonly Row[]> {
     if (this.#lost >= this.#most) {
       const message = `${this.#lost} calls are waiting for an answer or a free connection already: is the pool exhausted, or the server down?`
       return Promise.reject(new StoreError(this.#store, message, { kind: 'unavailable' }))
@@ -77,10 +81,11 @@ export class Calls {
         timer = undefined
         lost = true
         this.#lost++
-        values.splice(0, values.length, ...statement.nothing)
+        const [what, kind] = outgoing.isSent ? (['answer', 'ambiguous'] as const) : (['free connection', 'unavailable'] as const)
+        outgoing.replace(statement.nothing)
         setTimeout(back, WRITE_OFF_MS).unref()
-        const message = `no answer, or no free connection, within ${this.#deadlineMs} ms (deadlineMs)`
-        reject(new StoreError(this.#store, message, { code: 'ERR_RATELIMIT_STORE_TIMEOUT', kind: 'ambiguous' }))
+        const message = `no ${what} within ${this.#deadlineMs} ms (deadlineMs)`
+        reject(new StoreError(this.#store, message, { code: 'ERR_RATELIMIT_STORE_TIMEOUT', kind }))
       }
       const back = (): void => {
         if (lost) this.#lost--
@@ -94,10 +99,45 @@ export class Calls {
       }
       // An answer that has reached this process by then still counts.
       let timer: ReturnType<typeof setTimeout> | undefined = setTimeout(() => afterSockets(giveUp), this.#deadlineMs)
-      this.client.query(statement, values, this.#deadlineMs + DEAD_MS).then(
+      this.client.query(statement, outgoing.values, this.#deadlineMs + DEAD_MS).then(
         (rows) => settle(resolve, rows),
         (error: unknown) => settle(reject, error),
       )
     })
+  }
+}
+
+/** Values on their way. A client reads them when it sends them and not before, which is how it is known whether they were sent. */
+class Outgoing {
+  readonly values: Value[]
+  #isRead: boolean
+
+  constructor(values: Value[]) {
+    this.values = values
+    this.#isRead = values.length === 0
+    let first = values[0]
+    if (first === undefined) return
+    Object.defineProperty(values, 0, {
+      enumerable: true,
+      configurable: true,
+      get: () => {
+        this.#isRead = true
+        return first
+      },
+      set: (value: Value) => {
+        first = value
+      },
+    })
+  }
+
+  /** Whether they may have reached the server. */
+  get isSent(): boolean {
+    return this.#isRead
+  }
+
+  /** Others are sent in their place, if they are not on their way yet. */
+  replace(others: readonly Value[]): void {
+    this.values.length = others.length
+    for (const [i, value] of others.entries()) this.values[i] = value
   }
 }

@@ -9,6 +9,7 @@ describe('an error of the server', () => {
   it.each([
     ['40001', 'not_executed'],
     ['40P01', 'not_executed'],
+    ['40002', 'not_executed'],
     ['25006', 'wrong_node'],
     ['57P03', 'wrong_node'],
     ['53300', 'unavailable'],
@@ -17,6 +18,10 @@ describe('an error of the server', () => {
     ['55P03', 'unavailable'],
     ['57014', 'unavailable'],
     ['57P01', 'unavailable'],
+    ['57P05', 'unavailable'],
+    ['25P02', 'unavailable'],
+    ['25P03', 'unavailable'],
+    ['25P04', 'unavailable'],
     ['08006', 'ambiguous'],
     ['08003', 'ambiguous'],
     ['40003', 'ambiguous'],
@@ -27,6 +32,7 @@ describe('an error of the server', () => {
     ['42501', 'misconfigured'],
     ['42601', 'misconfigured'],
     ['26000', 'misconfigured'],
+    ['42P05', 'misconfigured'],
     ['XX000', 'unavailable'],
   ])('%s is %s', (code, kind) => {
     expect(of(withCode(code)).kind).toBe(kind)
@@ -70,6 +76,15 @@ describe('an error of a driver', () => {
   it('of several addresses is that of the first', () => {
     expect(of(new AggregateError([withCode('ECONNREFUSED'), withCode('EHOSTUNREACH')])).message).toMatch(/refused/)
   })
+})
+
+it('before the statement has left: what would be ambiguous has not happened', () => {
+  const unsent = (error: unknown): StoreError => storeError(error, 'postgres', 'limits.counters', false)
+  for (const error of [withCode('ECONNRESET'), withCode('08006'), new Error('Connection terminated unexpectedly'), 5])
+    expect(unsent(error).kind).toBe('unavailable')
+  expect(unsent(withCode('ECONNRESET', 'read ECONNRESET')).message).toMatch(/lost before anything was sent: read ECONNRESET/)
+  expect(unsent(withCode('28P01')).kind).toBe('misconfigured')
+  expect(unsent(withCode('57P03')).kind).toBe('wrong_node')
 })
 
 it('keeps of the cause what is no secret', () => {

@@ -48,6 +48,8 @@ const BY_STATE: Readonly<Record<string, Meaning>> = {
   '58030': { kind: 'unavailable', message: 'the server cannot read or write its files' },
   '55P03': { kind: 'unavailable', message: 'another session holds the counter for longer than the deadline' },
   '57014': { kind: 'unavailable', message: 'the statement was cancelled, or took longer than statement_timeout' },
+  '25P03': { kind: 'unavailable', message: 'the server has ended this session as idle in a transaction' },
+  '25P04': { kind: 'unavailable', message: 'the statement took longer than transaction_timeout' },
   '25P02': { kind: 'unavailable', message: 'a connection of the pool is in a failed transaction: some code gave it back in one' },
   '42P01': NO_TABLE,
   '3F000': NO_TABLE,
@@ -67,6 +69,7 @@ const BY_STATE: Readonly<Record<string, Meaning>> = {
   '28P01': PASSWORD,
   '28000': PASSWORD,
   '3D000': { kind: 'misconfigured', message: 'there is no such database' },
+  '40': { kind: 'not_executed', message: 'kept being rolled back by the server' },
   '08': { kind: 'ambiguous', message: 'the connection failed: it may have been charged' },
   '08001': { kind: 'unavailable', message: 'the server cannot be reached' },
   '08004': { kind: 'unavailable', message: 'the server refused the connection' },
@@ -90,7 +93,7 @@ const UNSENT: Readonly<Record<string, string>> = {
 
 /** Whether the server has rolled back what may succeed at once. */
 export function isNotExecuted(error: unknown): boolean {
-  return !(error instanceof StoreError) && BY_STATE[codeOf(error)]?.kind === 'not_executed'
+  return !(error instanceof StoreError) && ofState(codeOf(error))?.kind === 'not_executed'
 }
 
 /** Whether the server gave up on a row that another session holds. */
@@ -108,10 +111,14 @@ export function isReadOnly(error: unknown): boolean {
   return error instanceof StoreError && codeOf(error.cause) === '25006'
 }
 
-/** A failure as a StoreError. */
-export function storeError(error: unknown, store: string, table: string): StoreError {
+/**
+ * A failure as a StoreError.
+ * @param isSent whether the statement may have left this process
+ */
+export function storeError(error: unknown, store: string, table: string, isSent = true): StoreError {
   if (error instanceof StoreError) return error
-  const { kind, message, code } = meaningOf(error)
+  const found = meaningOf(error)
+  const { kind, message, code } = isSent || found.kind !== 'ambiguous' ? found : unsent(error)
   const advice = code !== undefined && !/newer|another/.test(message) ? `: ${SETUP}` : ''
   const cause = withoutValues(error)
   return new StoreError(store, `${message.replace('{table}', table)}${advice}`, {
@@ -123,9 +130,9 @@ export function storeError(error: unknown, store: string, table: string): StoreE
 
 function meaningOf(error: unknown): Meaning {
   const code = codeOf(error)
-  const known = BY_STATE[code] ?? (isState(code) ? BY_STATE[code.slice(0, 2)] : undefined)
+  const known = ofState(code)
   if (known !== undefined) return known
-  const text = error instanceof Error ? error.message : 'failed'
+  const text = textOf(error)
   if (UNSENT[code] !== undefined) return { kind: 'unavailable', message: UNSENT[code] }
   if (/timeout exceeded when trying to connect|due to connection timeout/.test(text))
     return { kind: 'unavailable', message: 'no free connection in time' }
@@ -137,6 +144,19 @@ function meaningOf(error: unknown): Meaning {
   // A statement that the server refused is refused again.
   if (isState(code)) return { kind: 'misconfigured', message: text }
   return { kind: 'ambiguous', message: 'the connection was lost, or did not answer: it may have been charged' }
+}
+
+/** The handshake failed, or a connection that was there turned out to be gone. */
+function unsent(error: unknown): Meaning {
+  return { kind: 'unavailable', message: `the connection was lost before anything was sent: ${textOf(error)}` }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'failed'
+}
+
+function ofState(code: string): Meaning | undefined {
+  return BY_STATE[code] ?? (isState(code) ? BY_STATE[code.slice(0, 2)] : undefined)
 }
 
 function isState(code: string): boolean {

@@ -4,6 +4,7 @@
 import { StoreError } from '../../core/errors.ts'
 import { type ClientSettings, type PgPool, type PostgresClient, type PostgresJsSql, fromPg, fromPostgresJs } from './clients.ts'
 import type { ConnectionSettings } from './connection-options.ts'
+import { dialling } from './dialling.ts'
 
 /** What is used of the drivers. */
 interface Pg {
@@ -93,8 +94,10 @@ function postgresJs(
   connectTo: PostgresJs,
   { maxConnections, host, port, database, user, password, ssl }: ConnectionSettings,
 ): PostgresJsSql {
+  const address = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
   return connectTo({
-    ...(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }),
+    ...address,
+    socket: dialling(address),
     ...(database !== undefined && { database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),

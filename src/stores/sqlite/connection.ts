@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs'
 import { monotonicMs } from '../../core/clock.ts'
 import { StoreError } from '../../core/errors.ts'
+import { patienceOf, pause } from '../again.ts'
 import { type SqliteDatabase, columnOf, isClosed } from './database.ts'
 import { isHandleSick, isPassing, sqliteCode, storeError } from './errors.ts'
 import { setUp, versionOf } from './set-up.ts'
@@ -16,8 +17,6 @@ export type Work<T> = (statements: Statements) => T
 
 /** Ms between looks at whether the file is still the one that was opened. */
 const LOOK_MS = 1000
-/** A share of the deadline is left for telling why it was missed. */
-const PATIENCE = 0.9
 const BEGIN = 'BEGIN IMMEDIATE'
 const COMMIT = 'COMMIT'
 /** Instead of an identity, for a file that is not there, or cannot be looked at. */
@@ -52,7 +51,7 @@ export class Connection {
     this.table = table
     this.title = place.kind === 'file' ? place.file : 'the database handed in'
     this.#place = place
-    this.#patienceMs = deadlineMs * PATIENCE
+    this.#patienceMs = patienceOf(deadlineMs)
   }
 
   /** Reads, without a lock that anyone waits for. */
@@ -229,14 +228,6 @@ export class Connection {
     // SQLite leaves the files alone that have come to the place of those it had opened.
     if (own !== undefined) quietly(() => own.close())
   }
-}
-
-/** Two turns of the event loop, then longer and longer, and never twice the same: who waits meets the others' pauses. */
-function pause(attempt: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (attempt < 2) setImmediate(resolve)
-    else setTimeout(resolve, 1 + 2 * Math.random())
-  })
 }
 
 function quietly(run: () => unknown): void {

@@ -40,6 +40,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   NOMEM: { kind: 'unavailable', message: 'cannot be used: SQLite has no memory left' },
   CORRUPT: { kind: 'unavailable', message: 'is damaged: move it away, and the store begins a new one' },
   READONLY: { kind: 'misconfigured', message: 'is read-only: give this process the right to write the file and its folder' },
+  MOVED: { kind: 'unavailable', message: 'was moved or deleted while it was open: open it anew' },
   PERM: { kind: 'misconfigured', message: 'may not be used by this process: give it the right to the file and its folder' },
   AUTH: { kind: 'misconfigured', message: 'may not be used: the authorizer of the database handed in forbids it' },
   CANTOPEN: {
@@ -54,12 +55,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   },
 }
 
-/** SQLite's primary result code without `SQLITE_`; `CLOSED` and `NESTED` for what the drivers say themselves. */
+/** Of a file that is not where it was opened: a kind of READONLY that no right helps against. */
+const MOVED = 1032
+
+/** SQLite's primary result code without `SQLITE_`; `MOVED`, and `CLOSED` and `NESTED` for what the drivers say themselves. */
 export function sqliteCode(error: unknown): string {
   const { code, errcode, message } = error as { code?: unknown; errcode?: unknown; message?: unknown }
   const said = typeof message === 'string' ? message : ''
   if (/within a transaction/.test(said)) return 'NESTED'
   if (/is not open|statement has been finalized/.test(said)) return 'CLOSED'
+  if (errcode === MOVED || code === 'SQLITE_READONLY_DBMOVED') return 'MOVED'
   if (typeof errcode === 'number') return NAMES[errcode & 0xff] ?? 'ERROR'
   return (typeof code === 'string' ? /^SQLITE_([A-Z]+)/.exec(code)?.[1] : undefined) ?? 'ERROR'
 }
@@ -71,7 +76,7 @@ export function isPassing(error: unknown): boolean {
 
 /** Whether a new handle may see more than this one: the file may be another now. */
 export function isHandleSick(error: unknown): boolean {
-  return ['IOERR', 'CORRUPT', 'NOTADB', 'READONLY', 'CANTOPEN', 'CLOSED'].includes(sqliteCode(error))
+  return ['IOERR', 'CORRUPT', 'NOTADB', 'READONLY', 'MOVED', 'CANTOPEN', 'CLOSED'].includes(sqliteCode(error))
 }
 
 /** Whether there is no such table, or one with other columns. */
