@@ -4,12 +4,15 @@ import { afterAll, describe, it } from 'vitest'
 import { describeWithOwnServer } from '../servers.ts'
 import { assertHeld, table } from './report.ts'
 import { type FaultRow, type Pace, THOROUGH, play } from './row.ts'
+import { CONNECTING_ROWS } from './rows/connecting.ts'
 import { MYSQL_ROWS } from './rows/mysql.ts'
 import { NETWORK_ROWS } from './rows/network.ts'
 import { POSTGRES_ROWS } from './rows/postgres.ts'
 import { PROCESS_ROWS } from './rows/process.ts'
 import { CLUSTER_ROWS } from './rows/redis-cluster.ts'
 import { REPLICA_ROWS } from './rows/redis-replicas.ts'
+import { SENTINEL_ROWS } from './rows/redis-sentinel.ts'
+import { STARTUP_ROWS } from './rows/redis-startup.ts'
 import { REDIS_ROWS } from './rows/redis.ts'
 import { FULL_DISK_ROWS, SQLITE_ROWS, canMount } from './rows/sqlite.ts'
 
@@ -26,13 +29,16 @@ describeWithOwnServer('redis', 'processes', () => {
   holds(PROCESS_ROWS)
 })
 describeWithOwnServer('redis', 'Redis', () => {
-  holds(REDIS_ROWS)
+  holds([...REDIS_ROWS, ...STARTUP_ROWS])
 })
 describeWithOwnServer('redis', 'the way to Redis', () => {
-  holds(NETWORK_ROWS)
+  holds([...NETWORK_ROWS, ...CONNECTING_ROWS])
 })
 describeWithOwnServer('redis', 'Redis with a replica', () => {
   holds(REPLICA_ROWS)
+})
+describeWithOwnServer('redis', 'Redis Sentinel', () => {
+  holds(SENTINEL_ROWS)
 })
 describeWithOwnServer('redis', 'Redis Cluster', () => {
   holds(CLUSTER_ROWS)

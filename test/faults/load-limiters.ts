@@ -3,7 +3,7 @@
 import { Cluster, Redis } from 'ioredis'
 import mysql from 'mysql2'
 import pg from 'pg'
-import { createClient } from 'redis'
+import { createClient, createSentinel } from 'redis'
 import { createLimiter, withSafetyNet } from '../../src/limiter/create-limiter.ts'
 import type { Limiter } from '../../src/limiter/limiter.ts'
 import { multiStore } from '../../src/stores/failover/multi-store.ts'
@@ -15,6 +15,7 @@ import { redisStore } from '../../src/stores/redis/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import type { AsyncStore, Store } from '../../src/stores/store.ts'
 import { AMPLE, type LoadOrder, POLICIES, type PolicyName, type Setup, type StorePlan } from './load.ts'
+import { ProbeCount } from './probe-count.ts'
 
 /** What the load needs of a setup. */
 export interface Limiters {
@@ -25,6 +26,8 @@ export interface Limiters {
   readonly takeErrors: () => string[]
   /** Takes all connections of the app's pools for so long. */
   readonly occupy: (ms: number) => Promise<void>
+  /** The most probes of one store that were on their way at once, if the setup wants it known. */
+  readonly probesAtOnce: () => number
   readonly close: () => Promise<void>
 }
 
@@ -41,7 +44,16 @@ export async function buildLimiters(setup: Setup, order: LoadOrder): Promise<Lim
     deadlineMs: order.deadlineMs,
     keyPrefix: `${order.prefix}${setup.name.length}${setup.name.replaceAll(/\W/g, '')}:`,
   }
-  const made = await Promise.all(setup.stores.map(async (plan) => make(plan, options)))
+  const probes: ProbeCount[] = []
+  const made = await Promise.all(
+    setup.stores.map(async (plan) => {
+      const one = await make(plan, options)
+      if (setup.countsProbes !== true) return one
+      const count = new ProbeCount()
+      probes.push(count)
+      return { ...one, store: count.watch(one.store) }
+    }),
+  )
   const names = setup.stores.map(({ kind }, i) => (i === 0 ? kind : `${kind}${i + 1}`))
   const seen = new Set<string>()
   const errors: string[] = []
@@ -75,6 +87,7 @@ export async function buildLimiters(setup: Setup, order: LoadOrder): Promise<Lim
     async occupy(ms) {
       await Promise.all(made.map(async (one) => one.occupy?.(ms)))
     },
+    probesAtOnce: () => Math.max(0, ...probes.map(({ most }) => most)),
     async close() {
       if (net !== (store as unknown)) await net.close()
       await store.close()
@@ -96,6 +109,8 @@ async function make(plan: StorePlan, options: CommonOptions): Promise<Made> {
       return { store: sqliteStore(plan.file, options) }
     case 'redis':
       return makeRedis(plan.url, plan.client, options)
+    case 'redis-sentinel':
+      return makeSentinel(plan, options)
     case 'redis-cluster': {
       if (plan.client === 'address') return { store: redisStore({ cluster: plan.urls }, options) }
       const cluster = new Cluster([...plan.urls])
@@ -117,6 +132,26 @@ async function makeRedis(url: string, client: 'address' | 'ioredis' | 'node-redi
     return { store: redisStore(redis, options), end: () => redis.disconnect() }
   }
   const redis = createClient({ url })
+  redis.on('error', () => undefined)
+  await redis.connect()
+  return { store: redisStore(redis, options), end: () => redis.destroy() }
+}
+
+async function makeSentinel(
+  { name, urls, client }: Extract<StorePlan, { kind: 'redis-sentinel' }>,
+  options: CommonOptions,
+): Promise<Made> {
+  const nodes = urls.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) }))
+  if (client === 'address') {
+    const places = nodes.map(({ host, port }) => `${host}:${port}`)
+    return { store: redisStore({ sentinel: { name, nodes: places } }, options) }
+  }
+  if (client === 'ioredis') {
+    const redis = new Redis({ sentinels: nodes, name })
+    redis.on('error', () => undefined)
+    return { store: redisStore(redis, options), end: () => redis.disconnect() }
+  }
+  const redis = createSentinel({ name, sentinelRootNodes: nodes })
   redis.on('error', () => undefined)
   await redis.connect()
   return { store: redisStore(redis, options), end: () => redis.destroy() }

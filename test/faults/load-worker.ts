@@ -12,6 +12,7 @@ import {
   type PolicyName,
 } from './load.ts'
 import { LoopWatch } from './loop-watch.ts'
+import { knowNames } from './names.ts'
 
 const REPORT_MS = 100
 /** After the last question: nothing settles later than this, or it never does. */
@@ -23,6 +24,8 @@ const watch = new LoopWatch()
 let rows: DecisionRow[] = []
 /** Questions that are not answered yet. */
 const asked = new Set<object>()
+/** Callers who wait for an answer. */
+const waiting = new Set<string>()
 let running: Running | undefined
 let begun = false
 const LIMITS = Object.keys(POLICIES) as (keyof typeof POLICIES)[]
@@ -42,7 +45,7 @@ async function start(order: LoadOrder): Promise<void> {
     turn++
     for (const setup of setups.keys()) {
       for (const policy of begun ? LIMITS : []) {
-        void ask(setup, policy, `own ${order.process}`)
+        void askNext(setup, policy, `own ${order.process}`)
         void ask(setup, policy, 'shared')
       }
       for (let i = 0; i < 2; i++) void ask(setup, 'ample', ampleKey(order, 2 * turn + i))
@@ -83,6 +86,15 @@ async function ask(setup: number, policy: PolicyName, key: string): Promise<void
   if (row !== undefined) rows.push(row)
 }
 
+/** Asks if the answer before has come: of what one caller asks one request after the other, nothing may be too much. */
+async function askNext(setup: number, policy: PolicyName, key: string): Promise<void> {
+  const name = `${setup} ${policy}`
+  if (waiting.has(name)) return
+  waiting.add(name)
+  await ask(setup, policy, key)
+  waiting.delete(name)
+}
+
 /** Many questions at once, about as many keys, half of them by a limit that refuses. */
 async function surge(questions: number): Promise<void> {
   if (running === undefined) return
@@ -116,8 +128,9 @@ async function stop(): Promise<void> {
   const left = asked.size
   report()
   const grownBytes = heapInUse() - (running?.heapBytes ?? 0)
+  const probesAtOnce = Math.max(0, ...(running?.setups ?? []).map((one) => one.probesAtOnce()))
   await Promise.all((running?.setups ?? []).map(async ({ close }) => close()))
-  tell({ kind: 'ended', unsettled: left, grownBytes })
+  tell({ kind: 'ended', unsettled: left, grownBytes, probesAtOnce })
 }
 
 function heapInUse(): number {
@@ -146,6 +159,7 @@ export function work(): void {
     else if (command.kind === 'begin') begun = true
     else if (command.kind === 'stop') stop().catch(failed)
     else if (command.kind === 'surge') surge(command.questions).catch(failed)
+    else if (command.kind === 'names') knowNames(command.known)
     else if (command.kind === 'occupy')
       Promise.all((running?.setups ?? []).map(async (one) => one.occupy(command.ms))).catch(failed)
     else block(command.ms)

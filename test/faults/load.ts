@@ -8,6 +8,13 @@ import type { MultiStoreOptions } from '../../src/stores/failover/multi-store.ts
 export type StorePlan =
   | { readonly kind: 'redis'; readonly url: string; readonly client: 'address' | 'ioredis' | 'node-redis' }
   | { readonly kind: 'redis-cluster'; readonly urls: readonly string[]; readonly client: 'address' | 'ioredis' }
+  /** Where these Sentinels say that the primary of this name is. */
+  | {
+      readonly kind: 'redis-sentinel'
+      readonly name: string
+      readonly urls: readonly string[]
+      readonly client: 'address' | 'ioredis' | 'node-redis'
+    }
   /** `pool` is one that the app has, with so many connections; without it the store makes its own. */
   | { readonly kind: 'postgres' | 'mysql'; readonly url: string; readonly pool?: number }
   | { readonly kind: 'sqlite'; readonly file: string }
@@ -21,6 +28,8 @@ export interface Setup {
   readonly stores: readonly StorePlan[]
   /** For a multi store. With them, a single store is one as well. */
   readonly options?: Omit<MultiStoreOptions, 'scheduler' | 'random' | 'onStoreEvent'>
+  /** Look how many probes of a store are on their way at once. */
+  readonly countsProbes?: boolean
 }
 
 /** What a process is told at its start. */
@@ -85,6 +94,8 @@ export type LoadCommand =
   | { readonly kind: 'block'; readonly ms: number }
   /** Take all connections of the app's pools for so long. */
   | { readonly kind: 'occupy'; readonly ms: number }
+  /** From now on names of hosts can be turned into addresses, or not. */
+  | { readonly kind: 'names'; readonly known: boolean }
   /** Ask so many questions at once. */
   | { readonly kind: 'surge'; readonly questions: number }
   | { readonly kind: 'stop' }
@@ -107,4 +118,6 @@ export type LoadReport =
       readonly unsettled: number
       /** By how much the heap is larger than before the first question, garbage collected. */
       readonly grownBytes: number
+      /** The most probes of one store that were on their way at once; 0 where nobody looked. */
+      readonly probesAtOnce: number
     }

@@ -37,6 +37,8 @@ export class Processes implements AsyncDisposable {
   unsettled = 0
   /** By how much the heap of a process grew, at most. */
   grownBytes = 0
+  /** The most probes of one store that a process had on their way at once; 0 where nobody looked. */
+  probesAtOnce = 0
   readonly #children: readonly ChildProcess[]
   readonly #remove: () => void
   /** Per process and setup: among how many processes it would share a limit. */
@@ -159,6 +161,7 @@ export class Processes implements AsyncDisposable {
       this.#ended++
       this.unsettled += report.unsettled
       this.grownBytes = Math.max(this.grownBytes, report.grownBytes)
+      this.probesAtOnce = Math.max(this.probesAtOnce, report.probesAtOnce)
     } else if (report.kind === 'surged') {
       this.#surged.shift()?.(report.rows.map((row) => this.#decision(process, row)))
     } else {

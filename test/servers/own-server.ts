@@ -39,6 +39,8 @@ export interface Blueprint {
   readonly init?: (folder: string) => Promise<void>
   /** Who runs it; default is this process's user. */
   readonly owner?: Owner | undefined
+  /** More of its environment than this process has. */
+  readonly env?: Readonly<Record<string, string>> | undefined
   /** What ends it in order; default SIGTERM. */
   readonly endSignal?: NodeJS.Signals
 }
@@ -127,13 +129,13 @@ async function makeFolder({ name, owner }: Blueprint): Promise<string> {
   return folder
 }
 
-function spawnIn(folder: string, { program, args, owner }: Blueprint, port: number): ChildProcess {
+function spawnIn(folder: string, { program, args, owner, env }: Blueprint, port: number): ChildProcess {
   // The kernel kills the server with its parent, even when that was killed itself and could not clear up, or the server is stopped.
   const leash = process.platform === 'linux' ? findProgram('setpriv') : undefined
   const command = [...(leash === undefined ? [] : [leash, '--pdeathsig', 'KILL', '--']), program, ...args(port, folder)]
   const output = openSync(join(folder, 'output'), 'w')
   const [first = '', ...rest] = command
-  const child = spawn(first, rest, { cwd: folder, stdio: ['ignore', output, output], ...owner })
+  const child = spawn(first, rest, { cwd: folder, stdio: ['ignore', output, output], env: { ...process.env, ...env }, ...owner })
   closeSync(output)
   child.on('error', (error) => writeFileSync(join(folder, 'output'), String(error)))
   child.unref()

@@ -22,8 +22,13 @@ interface SceneOptions {
   readonly unlogged?: boolean
   /** Both setups use a pool of the app's with so many connections. */
   readonly pool?: number
+  /** What the superuser says before the processes come, whose role is `app`. */
+  readonly first?: readonly string[]
 }
 
+export { stage as postgresStage }
+
+/** A PostgreSQL under load, alone and before a standby. */
 async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, options: SceneOptions = {}): Promise<Stage> {
   const [server, standby] = await Promise.all([startPostgres(), startRedis()])
   const proxy = await FaultProxy.start(server.port)
@@ -33,6 +38,7 @@ async function stage(inject: (scene: Scene) => ReturnType<Stage['inject']>, opti
   await made.setup()
   await made.close()
   await once(server.url, `GRANT SELECT, INSERT, UPDATE, DELETE ON ${TABLE} TO ${APP}`)
+  for (const statement of options.first ?? []) await once(server.url, statement)
   const through = new URL(proxy.addressOf(server.url))
   through.username = APP
   const url = through.href
