@@ -26,8 +26,9 @@ class Server implements Driver {
   /** The questions of each trip, as they were when they were sent: key × count. */
   readonly trips: string[][] = []
   closed = 0
+  partOf: Driver['partOf']
   /** What each trip waits for. */
-  gate: () => Promise<unknown> = () => Promise.resolve()
+  gate: (questions: readonly Question[]) => Promise<unknown> = () => Promise.resolve()
   /** What comes instead of the answers. */
   instead: ((answers: (Found | StoreError)[]) => (Found | StoreError)[]) | undefined
 
@@ -40,7 +41,7 @@ class Server implements Driver {
     this.trips.push(
       questions.map(({ key, count, mode }) => `${key.split('|').at(-1)}${mode === 'take' ? '' : ` ${mode}`} × ${count}`),
     )
-    await this.gate()
+    await this.gate(questions)
     const answers = questions.map((question, i) => {
       if (!wanted(i)) return new StoreError(this.name, 'nobody waits')
       return this.#on(question.key, (counter) => counter.decide(question))
@@ -57,7 +58,7 @@ class Server implements Driver {
   }
 
   async update(set: LimitSet, key: string, change: Change): Promise<Updated> {
-    await this.gate()
+    await this.gate([])
     const now = this.clock.now()
     return this.#on(key, (counter) => {
       const outcome = counter.change(set, change) ? 'changed' : 'unchanged'
@@ -74,7 +75,7 @@ class Server implements Driver {
   }
 
   async ping(): Promise<void> {
-    await this.gate()
+    await this.gate([])
   }
 
   async sweep(): Promise<number> {
@@ -134,6 +135,22 @@ function gate(): { wait: () => Promise<unknown>; open: () => void } {
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('a store of several servers', () => {
+  it('asks each by itself, so that one that hangs holds up nobody else', async () => {
+    const { server, store } = serving({ deadlineMs: 200 }, Infinity)
+    const isEven = (key: string): boolean => Number(key.at(-1)) % 2 === 0
+    server.partOf = (key) => (isEven(key) ? 0 : 1)
+    server.gate = ([first]) => (isEven(first?.key ?? '') ? Promise.resolve() : new Promise(() => {}))
+    const asked = [0, 1, 2, 3, 4].map((i) => Promise.resolve(store.take(set, `k${i}`, 1, 'take')))
+    for (const i of [0, 2, 4]) expect((await asked[i])?.granted).toBe(true)
+    for (const i of [1, 3]) expect((await failure(asked[i] as Promise<Taken>)).code).toBe('ERR_RATELIMIT_STORE_TIMEOUT')
+    expect(server.trips).toEqual([
+      ['k0 × 1', 'k2 × 1', 'k4 × 1'],
+      ['k1 × 1', 'k3 × 1'],
+    ])
+  })
+})
 
 describe('a store behind a connection', () => {
   it('keeps the contract', async () => {

@@ -51,6 +51,8 @@ export interface Driver {
    * @param wanted for a driver that asks again: whether somebody still waits for the i-th answer; `count` is then brought up to date
    */
   decide(questions: readonly Question[], wanted: (i: number) => boolean): Promise<readonly (Found | StoreError)[]>
+  /** Of a server that is several: which of them has a counter. Who asks one of them does not wait for another. */
+  readonly partOf?: ((key: string) => number) | undefined
   forget(key: string): Promise<void>
   /** Bans and tells for how many ms from now. */
   ban(set: LimitSet, key: string, terms: BanTerms): Promise<number>
@@ -308,9 +310,22 @@ export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
   }
 
   #start(askings: readonly Asking[]): void {
-    this.#onTheirWay++
     this.#lastTrip = askings.length
-    void this.#trip(askings)
+    const { partOf } = this.#driver
+    if (partOf === undefined || askings.length === 1) {
+      this.#onTheirWay++
+      void this.#trip(askings)
+      return
+    }
+    const parts = new Map<number, Asking[]>()
+    for (const asking of askings) {
+      const part = partOf(asking.key)
+      const others = parts.get(part)
+      if (others === undefined) parts.set(part, [asking])
+      else others.push(asking)
+    }
+    this.#onTheirWay += parts.size
+    for (const part of parts.values()) void this.#trip(part)
   }
 
   /** Takes the questions of one trip. What gathered while all connections were busy may be more; the rest goes on gathering. */
@@ -393,6 +408,8 @@ export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
       () =>
         new StoreError(this.name, `no answer within ${this.#settings.deadlineMs} ms (deadlineMs)`, {
           code: 'ERR_RATELIMIT_STORE_TIMEOUT',
+          // It may be on its way.
+          kind: 'ambiguous',
         }),
     )
 

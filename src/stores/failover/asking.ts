@@ -45,7 +45,7 @@ export interface AskerParts {
   readonly scheduler: Scheduler
   readonly carrier: Carrier
   /** A store has failed; false for an error that no store made. */
-  readonly failed: (member: Member, error: unknown) => boolean
+  readonly failed: (attempt: Pick<Attempt, 'member' | 'askedAt'>, error: unknown) => boolean
   /** What a store other than the key's own has answered, with what is to be said of that. */
   readonly labelled: (taken: Taken, set: LimitSet, member: Member) => Taken
 }
@@ -65,7 +65,7 @@ export class Asker {
     const virtual = scheduler === systemScheduler ? undefined : scheduler
     this.#parts = parts
     this.#whole = new Deadlines(deadlineMs, virtual)
-    this.#part = new Deadlines(Math.max(1, Math.floor(deadlineMs / count)), virtual)
+    this.#part = new Deadlines(partOf(deadlineMs, count), virtual)
   }
 
   ask(call: Call): Promise<Taken> {
@@ -109,7 +109,7 @@ export class Asker {
     return settled.then(
       (taken) => this.#answered(call, attempt, taken),
       (error: unknown) => {
-        if (!this.#parts.failed(member, error)) throw error
+        if (!this.#parts.failed(attempt, error)) throw error
         return this.#attempt(call, at + 1, error, false)
       },
     ) as Promise<Taken>
@@ -169,6 +169,11 @@ export class Asker {
     const options = { code: 'ERR_RATELIMIT_STORE_TIMEOUT', kind: 'ambiguous' } as const
     return withoutStack(() => new StoreError(store, `no answer within ${ms} ms`, options))
   }
+}
+
+/** How long each of several stores may take, ms. */
+export function partOf(deadlineMs: number, count: number): number {
+  return Math.max(1, Math.floor(deadlineMs / count))
 }
 
 /** @param cause what the last of them failed with */

@@ -12,7 +12,7 @@ import type { StoreEvent } from '../../core/observer.ts'
 import { storeChanged } from '../../core/watching.ts'
 import type { LateTeller } from '../late.ts'
 import type { AsyncStore, LocalAnswer, LoneDecider, Mode, State, Store, SyncStore, Taken } from '../store.ts'
-import { Asker, mayAsk, noneLeft } from './asking.ts'
+import { Asker, mayAsk, noneLeft, partOf } from './asking.ts'
 import { Carrier } from './carrier.ts'
 import { hashOf } from './hash.ts'
 import { LocalShare } from './local-share.ts'
@@ -68,6 +68,10 @@ export class FailoverStore implements AsyncStore, LoneDecider {
         this.#tell('forgot', member)
         this.#carrier.lost(place)
       },
+      patienceMs: (member: Member): number => {
+        const isOnly = this.#servers().every((one) => one.name === member.name || one.breaker.state.kind === 'open')
+        return isOnly ? deadlineMs : partOf(deadlineMs, members.length)
+      },
     }
     this.#stores = members.map((member) => new Servers(member, settings, events))
     const only = this.#stores.flatMap((store) => store.only ?? [])
@@ -91,7 +95,7 @@ export class FailoverStore implements AsyncStore, LoneDecider {
       deadlineMs,
       scheduler,
       carrier: this.#carrier,
-      failed: (member, error) => this.#failed(member, error),
+      failed: ({ member, askedAt }, error) => this.#failed(member, error, askedAt),
       labelled: (taken, set, { name: by }) => ({
         ...taken,
         source: `fallback:${by}`,
@@ -228,13 +232,13 @@ export class FailoverStore implements AsyncStore, LoneDecider {
   }
 
   /** Notes a failure; false for an error that no store made. */
-  #failed(member: Member, error: unknown): boolean {
+  #failed(member: Member, error: unknown, askedAt: number): boolean {
     if (!(error instanceof Error)) return false
     const kind = error instanceof StoreError ? error.kind : undefined
     // A store that was closed while this one goes on has been closed by mistake, unless others are left.
     const wasClosed = error instanceof StoreError && error.code === 'ERR_RATELIMIT_STORE_CLOSED'
     if (wasClosed && (this.#closed || this.#stores.length === 1)) return false
-    member.failed(error, kind === 'misconfigured' || kind === 'wrong_node')
+    member.failed(error, kind === 'misconfigured' || kind === 'wrong_node', askedAt)
     if (kind === 'misconfigured') this.#tell('misconfigured', member, error)
     return true
   }

@@ -14,12 +14,14 @@ function watched(make: (time: VirtualTime, server: SimulatedServer) => Store = (
   const time = new VirtualTime()
   const server = new SimulatedServer(time, START)
   const told: string[] = []
+  const patience = { ms: 100 }
   const settings = failoverSettings({ scheduler: time, random: () => 0.5 }, 'test')
   const member = new Member('s', make(time, server), settings, {
     changed: ({ breaker }) => void told.push(breaker.state.kind),
     forgot: (_, place) => void told.push(`forgot ${place}`),
+    patienceMs: () => patience.ms,
   })
-  return { time, server, member, told, settings }
+  return { time, server, member, told, settings, patience }
 }
 
 afterEach(() => vi.restoreAllMocks())
@@ -46,7 +48,7 @@ describe('a member', () => {
     member.start()
     await time.advance(10_000)
     expect(take).not.toHaveBeenCalled()
-    for (let i = 0; i < 5; i++) member.failed(new Error('out of order'), false)
+    for (let i = 0; i < 5; i++) member.failed(new Error('out of order'), false, time.now())
     expect(member.breaker.state.kind).toBe('open')
     await time.advance(10_000)
     expect(member.breaker.state.kind).toBe('closed')
@@ -60,7 +62,7 @@ describe('a member', () => {
     const { time, server, member, told } = watched()
     server.condition = 'hangs'
     member.start()
-    for (let i = 0; i < 5; i++) member.failed(new Error('slow'), false)
+    for (let i = 0; i < 5; i++) member.failed(new Error('slow'), false, time.now())
     await time.advance(60_000)
     expect(told[0]).toBe('open')
     // Each lasts 100 ms and the wait after it grows to half a second, of which a half is by chance.
@@ -84,7 +86,7 @@ describe('a member', () => {
       return { ...client, take }
     })
     member.start()
-    member.failed(new Error('down'), true)
+    member.failed(new Error('down'), true, time.now())
     await time.advance(3000)
     expect(member.lastError?.message).toBe('not a function')
     mood = 'rejects'
@@ -133,7 +135,7 @@ describe('a member', () => {
       return { ...client, take }
     })
     member.start()
-    member.failed(new Error('down'), true)
+    member.failed(new Error('down'), true, time.now())
     await time.advance(60_000)
     expect(member.breaker.state.kind).toBe('open')
     expect(member.lastError?.message).toContain('cannot write')
@@ -144,7 +146,7 @@ describe('a member', () => {
     const full = new StoreError('s', 'full', { kind: 'no_room' })
     const { time, member, told } = watched((_, server) => ({ ...server.client('s'), take: () => Promise.reject(full) }))
     member.start()
-    for (let i = 0; i < 100; i++) member.failed(full, false)
+    for (let i = 0; i < 100; i++) member.failed(full, false, time.now())
     await time.advance(10_000)
     expect([member.breaker.state.kind, told]).toEqual(['closed', []])
     expect(member.lastError).toBe(full)
@@ -172,7 +174,11 @@ describe('a member', () => {
 
   it('learns how many processes use the store, one window after they came or went', async () => {
     const { time, server, member, settings } = watched()
-    const other = new Member('s', server.client('s'), settings, { changed: () => undefined, forgot: () => undefined })
+    const other = new Member('s', server.client('s'), settings, {
+      changed: () => undefined,
+      forgot: () => undefined,
+      patienceMs: () => 100,
+    })
     member.start()
     other.start()
     await time.advance(12_000)
@@ -180,6 +186,70 @@ describe('a member', () => {
     other.close()
     await time.advance(25_000)
     expect(member.processes).toBe(1)
+    member.close()
+  })
+
+  it('goes on counting for many while a store forgets time and again, or is away', async () => {
+    const { time, server, member, settings } = watched()
+    const others = Array.from(
+      { length: 3 },
+      () =>
+        new Member('s', server.client('s'), settings, {
+          changed: () => undefined,
+          forgot: () => undefined,
+          patienceMs: () => 100,
+        }),
+    )
+    for (const one of [member, ...others]) one.start()
+    await time.advance(12_000)
+    expect(member.processes).toBe(4)
+    // The others do not get there to be counted again before the next window.
+    for (let i = 0; i < 10; i++) {
+      for (const one of others) one.failed(new Error('lost'), true, time.now())
+      server.forget()
+      await time.advance(2500)
+      expect(member.processes).toBe(4)
+    }
+    for (const one of others) one.close()
+    await time.advance(45_000)
+    expect(member.processes).toBe(1)
+    member.close()
+  })
+
+  it('has only one timer, so that probes do not follow each other at once', async () => {
+    const { time, server, member } = watched()
+    member.start()
+    await time.advance(2500)
+    member.failed(new Error('lost'), true, time.now())
+    await time.advance(10_000)
+    const { calls } = server
+    await time.advance(10_000)
+    // Each is two questions.
+    expect(server.calls - calls).toBe(20)
+    member.close()
+  })
+
+  it('is down for decisions that would not wait as long as it takes', async () => {
+    const { time, server, member, patience } = watched()
+    server.latencyMs = 60
+    member.start()
+    member.failed(new Error('lost'), true, time.now())
+    patience.ms = 50
+    await time.advance(10_000)
+    expect(member.breaker.state.kind).not.toBe('closed')
+    patience.ms = 100
+    await time.advance(10_000)
+    expect(member.breaker.state.kind).toBe('closed')
+    member.close()
+  })
+
+  it('takes what was not executed for no failure, unless it took long to find out', () => {
+    const { time, member } = watched()
+    const busy = new StoreError('s', 'others were quicker', { kind: 'not_executed' })
+    for (let i = 0; i < 100; i++) member.failed(busy, false, time.now())
+    expect(member.breaker.state.kind).toBe('closed')
+    for (let i = 0; i < 5; i++) member.failed(busy, false, time.now() - 90)
+    expect(member.breaker.state.kind).toBe('open')
     member.close()
   })
 
@@ -193,8 +263,8 @@ describe('a member', () => {
   })
 
   it('opens at once for a failure that will not pass by itself', () => {
-    const { member } = watched()
-    member.failed(new StoreError('s', 'wrong password', { kind: 'misconfigured' }), true)
+    const { time, member } = watched()
+    member.failed(new StoreError('s', 'wrong password', { kind: 'misconfigured' }), true, time.now())
     expect(member.breaker.state.kind).toBe('open')
     member.close()
   })

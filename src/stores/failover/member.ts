@@ -3,12 +3,13 @@
 // store's life (a store that has lost its memory, or the latest of it, has begun another) and how many processes use it.
 // Next: ../canary.ts, what it asks; servers.ts, who is one; failover-store.ts.
 
-import { StoreError } from '../../core/errors.ts'
+import { StoreError, type StoreErrorKind } from '../../core/errors.ts'
 import { isPromise } from '../../core/maybe.ts'
 import type { Scheduler } from '../../core/scheduler.ts'
-import { LIFE, PROCESSES, canaryOf } from '../canary.ts'
+import { LIFE, canaryOf } from '../canary.ts'
 import type { Store, Taken } from '../store.ts'
 import { Breaker, type BreakerSettings } from './breaker.ts'
+import { ProcessCount } from './process-count.ts'
 import { StoreClock } from './store-clock.ts'
 
 /** What a member tells of itself. */
@@ -17,6 +18,8 @@ export interface MemberEvents {
   changed(member: Member): void
   /** The store has lost its memory, and with it its former place. */
   forgot(member: Member, place: string): void
+  /** For how long a decision would wait for it now, ms: a probe that takes longer shows that it is of no use. */
+  patienceMs(member: Member): number
 }
 
 /** How members are kept. Times in ms. */
@@ -40,8 +43,6 @@ export class Member {
   readonly breaker: Breaker
   /** Counts the times it was found to have lost its memory. */
   life = 0
-  /** How many processes used it in the last window; undefined before that is known. */
-  processes: number | undefined
   /** The store's time as far as it has told it. */
   readonly clock: StoreClock
   /** The latest failure, without secrets. */
@@ -49,14 +50,10 @@ export class Member {
   readonly #settings: MemberSettings
   readonly #events: MemberEvents
   readonly #canary: string
+  readonly #count: ProcessCount
   #begunAt: number | undefined
   /** What the count of its life was when it was last added to. */
   #lived = 0
-  #window: number | undefined
-  #counted: number | undefined
-  #seen = 0
-  /** Counts the looks at how many there are: only the latest tells. */
-  #looks = 0
   #probing = false
   #started = false
   #closed = false
@@ -71,6 +68,7 @@ export class Member {
     this.id = part === 0 ? name : `${name}/${part}`
     this.store = store
     this.#canary = canaryOf(part)
+    this.#count = new ProcessCount(store, this.#canary)
     this.#settings = settings
     this.#events = events
     this.breaker = new Breaker(settings.breaker, settings.random)
@@ -80,6 +78,11 @@ export class Member {
   /** The store and its life, as the shadow notes them. */
   get place(): string {
     return `${this.life}#${this.id}`
+  }
+
+  /** How many processes use it; undefined before that is known. */
+  get processes(): number | undefined {
+    return this.#count.processes
   }
 
   /** Begins to probe. A store that answers at once needs no probes until it fails. */
@@ -104,11 +107,13 @@ export class Member {
   }
 
   /** A decision failed. */
-  failed(error: Error, isFinal: boolean): void {
+  failed(error: Error, isFinal: boolean, askedAt: number): void {
     this.lastError = error
+    const now = this.#settings.scheduler.now()
     // For counters that are there it is as well as ever.
     if (hasNoRoom(error)) return
-    const now = this.#settings.scheduler.now()
+    // Others were quicker, and the store said so at once: that is a busy counter, not a store that fails.
+    if (kindOf(error) === 'not_executed' && now - askedAt <= this.#settings.breaker.slowMs) return
     if (isFinal) this.breaker.trip(now)
     else this.breaker.failed(now)
     this.#tell()
@@ -169,32 +174,10 @@ export class Member {
           (error: unknown) => settle(undefined, error),
         )
         const { kind } = this.breaker.state
-        if (kind === 'closed' || kind === 'returning') void this.#count()
+        if (kind === 'closed' || kind === 'returning') void this.#count.look()
       } else settle(answer)
     } catch (error) {
       settle(undefined, error)
-    }
-  }
-
-  /** Counts this process, once in each window, and looks how many are there. The probe beside it tells how the store is. */
-  async #count(): Promise<void> {
-    const look = ++this.#looks
-    try {
-      const counts = this.#counted === undefined || this.#counted !== this.#window
-      const { readings } = await this.store.take(PROCESSES, this.#canary, 1, counts ? 'take' : 'peek')
-      if (look !== this.#looks) return
-      const [window, count] = readings as unknown as [number, number]
-      if (counts) this.#counted = window
-      if (window !== this.#window) {
-        // What was seen last of a window that has passed is how many were there.
-        if (this.#window !== undefined && this.#seen > 0) this.processes = this.#seen
-        this.#window = window
-        this.#seen = 0
-      }
-      this.#seen = Math.max(this.#seen, count)
-      this.processes = Math.max(this.processes ?? 1, this.#seen)
-    } catch {
-      // As many as there were.
     }
   }
 
@@ -210,7 +193,7 @@ export class Member {
     this.#lived = lived
     if (!forgot && !isBack) return
     if (isBack) void this.#beginLife()
-    this.#counted = undefined
+    this.#count.disturbed()
     const { place } = this
     this.life++
     this.#events.forgot(this, place)
@@ -228,7 +211,8 @@ export class Member {
   }
 
   #answered(tookMs: number, now: number): void {
-    if (tookMs > this.#settings.breaker.slowMs) this.breaker.probeFailed(now)
+    const longestMs = Math.min(this.#settings.breaker.slowMs, this.#events.patienceMs(this))
+    if (tookMs > longestMs) this.breaker.probeFailed(now)
     else this.breaker.probeSucceeded(tookMs, now)
   }
 
@@ -239,6 +223,7 @@ export class Member {
 
   /** The next probe: soon while one is wanted, else in an interval. */
   #again(): void {
+    this.#cancel()
     const { scheduler, healthCheckIntervalMs } = this.#settings
     const { breaker } = this
     const wanted = breaker.probeInMs(scheduler.now())
@@ -252,8 +237,8 @@ export class Member {
     const { kind } = this.breaker.state
     if (kind === this.#kind) return
     this.#kind = kind
+    if (kind === 'open') this.#count.disturbed()
     if (!this.#probing && !this.#closed) {
-      this.#cancel()
       this.#again()
     }
     this.#events.changed(this)
@@ -266,5 +251,9 @@ function isClosedError(error: unknown): error is StoreError {
 
 /** Whether a store has only no room for another counter. */
 function hasNoRoom(error: unknown): boolean {
-  return error instanceof StoreError && error.kind === 'no_room'
+  return kindOf(error) === 'no_room'
+}
+
+function kindOf(error: unknown): StoreErrorKind | undefined {
+  return error instanceof StoreError ? error.kind : undefined
 }

@@ -18,7 +18,8 @@ function world() {
   const time = new VirtualTime()
   const server = new SimulatedServer(time, START)
   const settings = failoverSettings({ scheduler: time }, 'test')
-  const member = (store: Store): Member => new Member('s', store, settings, { changed: () => undefined, forgot: () => undefined })
+  const member = (store: Store): Member =>
+    new Member('s', store, settings, { changed: () => undefined, forgot: () => undefined, patienceMs: () => 100 })
   return { time, server, member, deadlines: new Deadlines(100, time) }
 }
 

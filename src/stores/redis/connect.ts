@@ -4,7 +4,7 @@
 import { StoreError } from '../../core/errors.ts'
 import type { CheckedAddress } from './address.ts'
 import type { RedisConnection } from './connection.ts'
-import { type IoredisClient, STRICT, STRICT_CLUSTER, ownIoredisConnection } from './ioredis.ts'
+import { type IoredisClient, STRICT, STRICT_CLUSTER, STRICT_SENTINEL, ownIoredisConnection } from './ioredis.ts'
 import { type NodeRedis, nodeRedisConnection } from './node-redis.ts'
 
 /** Longest pause between two attempts to connect. */
@@ -71,7 +71,6 @@ function makeIoredis({ Redis, Cluster }: IoredisModule, address: CheckedAddress)
     ...(tls !== undefined && { tls }),
     connectTimeout: socketTimeoutMs,
     socketTimeout: socketTimeoutMs,
-    maxRetriesPerRequest: null,
   }
   if (cluster !== undefined) {
     return new Cluster(cluster, {
@@ -82,7 +81,7 @@ function makeIoredis({ Redis, Cluster }: IoredisModule, address: CheckedAddress)
   }
   if (sentinel !== undefined) {
     return new Redis({
-      ...STRICT,
+      ...STRICT_SENTINEL,
       ...common,
       db,
       sentinels: sentinel.nodes,
@@ -90,8 +89,6 @@ function makeIoredis({ Redis, Cluster }: IoredisModule, address: CheckedAddress)
       ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
       ...(sentinel.password !== undefined && { sentinelPassword: sentinel.password }),
       ...(tls !== undefined && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-      // A new primary is announced, so that nobody waits for the old one to hang up.
-      failoverDetector: true,
       sentinelRetryStrategy: pauseMs,
       retryStrategy: pauseMs,
     })

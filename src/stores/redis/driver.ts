@@ -35,6 +35,8 @@ export class RedisDriver implements Driver {
   readonly #changes = new Changes()
   #connection: RedisConnection | undefined
   #parts: ClusterParts | undefined
+  /** Of a cluster that is connected to. */
+  partOf: ((key: string) => number) | undefined
   #connecting: Promise<RedisConnection> | undefined
   #closed = false
   #renewedAt = -Infinity
@@ -139,11 +141,6 @@ export class RedisDriver implements Driver {
   }
 
   /** See `PartedStore`. */
-  partOf(key: string): number {
-    return this.#parts?.of(key) ?? 0
-  }
-
-  /** See `PartedStore`. */
   addressOf(part: number): string | undefined {
     return this.#parts?.addressOf(part)
   }
@@ -198,7 +195,11 @@ export class RedisDriver implements Driver {
     try {
       const connection = await this.#connecting
       if (this.#closed) await connection.close()
-      if (connection.addressOf !== undefined) this.#parts = new ClusterParts(connection, this.#settings.keyPrefix)
+      if (connection.addressOf !== undefined) {
+        const parts = new ClusterParts(connection, this.#settings.keyPrefix)
+        this.#parts = parts
+        this.partOf = (key) => parts.of(key)
+      }
       return (this.#connection = connection)
     } finally {
       this.#connecting = undefined

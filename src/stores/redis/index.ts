@@ -102,7 +102,7 @@ class CountersInCluster extends CountersInRedis implements PartedStore {
   }
 
   partOf(set: LimitSet, identity: string): number {
-    return this.#driver.partOf(storeKey(set, identity))
+    return this.#driver.partOf?.(storeKey(set, identity)) ?? 0
   }
 
   addressOf(part: number): string | undefined {

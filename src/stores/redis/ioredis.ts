@@ -29,9 +29,13 @@ interface Options {
   readonly keyPrefix?: string
   readonly retryDelayOnFailover?: number
   readonly redisOptions?: Options
+  readonly sentinels?: readonly object[]
   readonly host?: string
   readonly port?: number
 }
+
+/** How long a client waits before it looks again whether a server has loaded its data. */
+const LOADING_PAUSE_MS = 500
 
 /** Settings with which a client neither keeps nor repeats a command. */
 export const STRICT = {
@@ -40,7 +44,13 @@ export const STRICT = {
   enableAutoPipelining: false,
   lazyConnect: true,
   stringNumbers: false,
+  // 0: whoever waits for an answer is told when the connection ends, and does not wait for another.
+  maxRetriesPerRequest: 0,
+  maxLoadingRetryTime: LOADING_PAUSE_MS,
 } as const
+
+/** The same by Sentinel: a new primary is announced, so that nobody asks the old one until it hangs up. */
+export const STRICT_SENTINEL = { ...STRICT, failoverDetector: true } as const
 
 /** The same for a cluster. Its queue only keeps what a server redirects to one that is just being connected to: all else waits before. */
 export const STRICT_CLUSTER = {
@@ -49,7 +59,7 @@ export const STRICT_CLUSTER = {
   lazyConnect: true,
   // 0: a command is not repeated when its node's connection ends.
   retryDelayOnFailover: 0,
-  redisOptions: { autoResendUnfulfilledCommands: false, stringNumbers: false },
+  redisOptions: { autoResendUnfulfilledCommands: false, stringNumbers: false, maxLoadingRetryTime: LOADING_PAUSE_MS },
 } as const
 
 /** Whether this is a client of ioredis. */
@@ -79,7 +89,9 @@ export function ioredisConnection(client: IoredisClient): RedisConnection {
 /** A client like this one that repeats nothing; undefined if this one is such a client, or makes no others. */
 function strictLike(client: IoredisClient): IoredisClient | undefined {
   if (!repeats(client) || client.duplicate === undefined) return undefined
-  return (isCluster(client) ? client.duplicate([], STRICT_CLUSTER) : client.duplicate(STRICT)) as IoredisClient
+  if (isCluster(client)) return client.duplicate([], STRICT_CLUSTER) as IoredisClient
+  const { sentinels } = client.options as Options
+  return client.duplicate(sentinels === undefined ? STRICT : STRICT_SENTINEL) as IoredisClient
 }
 
 /** A connection by a client that the store has made. */
