@@ -1,17 +1,18 @@
 // One question, one answer: may this key spend this much now?
 // Promise: on a store that answers at once, so does every call here, by type; an observer never breaks a decision.
-// Next: headline.ts for the figures, ../stores/store.ts for what is asked.
+// Next: call-terms.ts, what a call asks for; headline.ts for the figures, ../stores/store.ts for what is asked.
 
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { Asked, Decision } from '../core/decision.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
-import { ConfigError, RateLimitError, show } from '../core/errors.ts'
-import { type LimitSet, type RateInput, buildLimitSet } from '../core/limit-set.ts'
+import { ConfigError } from '../core/errors.ts'
+import type { LimitSet, RateInput } from '../core/limit-set.ts'
 import { checkAlgorithm } from '../core/limit.ts'
 import { type MaybePromise, andThen, isPromise } from '../core/maybe.ts'
 import type { ObservedRequest } from '../core/observer.ts'
 import { Watchers, isWatched } from '../core/watching.ts'
 import type { AsyncStore, LocalDecider, LoneDecider, Mode, Store, SyncStore, Taken } from '../stores/store.ts'
+import { CallTerms, checkKey, checkedCost } from './call-terms.ts'
 import { decide, exempt, refusedUnasked } from './headline.ts'
 import { type OnStoreError, decideAlone, decideWithoutStore, giveBackWithoutStore } from './outage.ts'
 import { type LimiterOptions, banTerms, checkOptions, isCost } from './options.ts'
@@ -64,8 +65,6 @@ export interface Limiter<S extends Store = Store, Subject = unknown> {
   limitsFor(key: string, options?: CheckOptions<Subject>): LimitSet | undefined
 }
 
-/** Sets of dynamic rates kept ready; more distinct rates than this are built again when they come again. */
-const REMEMBERED_SETS = 1000
 const unnamed = new WeakMap<Store, number>()
 
 /**
@@ -91,13 +90,9 @@ class StoreLimiter<S extends Store, Subject> {
   readonly #onStoreError: OnStoreError
   /** Who decides alone, where that is what is to happen when no store answers. */
   readonly #alone: LoneDecider | undefined
-  readonly #options: LimiterOptions<S, Subject>
-  readonly #option: string
-  readonly #group: string
-  readonly #set: LimitSet | undefined
+  readonly #terms: CallTerms<Subject>
   /** Who answers for exempt requests. */
   readonly #nothing: Asked
-  readonly #sets = new Map<string, LimitSet>()
   readonly #cost: number
   readonly #shadow: boolean
   readonly #mode: Mode
@@ -118,30 +113,28 @@ class StoreLimiter<S extends Store, Subject> {
     const isAble = this.#onStoreError === 'local' && !decider.sync && 'mayAsk' in decider
     this.#alone = isAble ? (decider as AsyncStore & LoneDecider) : undefined
     this.#clock = options.clock ?? (options.store as { readonly clock?: Clock }).clock ?? systemClock
-    this.#options = options
-    this.#option = option
     this.name = options.name ?? `policy-${nextNumber(options.store)}`
-    this.#group = options.group ?? this.name
     this.#nothing = { policy: this.name, limits: [] }
     this.#shadow = options.shadow ?? false
     this.#mode = options.chargeRefused === true ? 'charge' : 'take'
     this.#watchers = new Watchers(options.observers, decider, this.#shadow)
     this.#isWatched = this.#watchers.own
     this.#penalty = options.penalty === undefined ? undefined : banTerms(options.penalty, `${option}.penalty`)
-    this.#cost = typeof options.cost === 'number' ? options.cost : (options.algorithmConfig?.tokensPerRequest ?? 1)
-    this.#set = typeof options.rate === 'function' ? undefined : this.#build(options.rate, `${option}.rate`)
+    this.#terms = new CallTerms<Subject>(options, option, this.name, (error, where) => this.#report(error, where))
+    const { fixed, cost } = this.#terms
+    this.#cost = cost
     // What a rate function leaves open cannot be checked yet; a misspelt setting can.
-    if (this.#set === undefined) checkAlgorithm(options.algorithm, options.algorithmConfig, option)
+    if (fixed === undefined) checkAlgorithm(options.algorithm, options.algorithmConfig, option)
     // A rate of 0 refuses everything on purpose; any other limit must be able to grant what it is always asked for.
-    if (this.#set !== undefined && this.#set.maxCost > 0 && this.#cost > this.#set.maxCost) {
-      throw new ConfigError(`${option}.cost`, `at most what the limit can ever grant, ${this.#set.maxCost}`, this.#cost)
+    if (fixed !== undefined && fixed.maxCost > 0 && cost > fixed.maxCost) {
+      throw new ConfigError(`${option}.cost`, `at most what the limit can ever grant, ${fixed.maxCost}`, cost)
     }
     const plain =
       typeof options.cost !== 'function' &&
       options.skipIf === undefined &&
       (options.enabled === undefined || options.enabled === true) &&
       this.#penalty === undefined
-    this.#plainSet = plain ? this.#set : undefined
+    this.#plainSet = plain ? fixed : undefined
   }
 
   check(key: string, options?: CheckOptions<Subject>): MaybePromise<Decision> {
@@ -225,10 +218,12 @@ class StoreLimiter<S extends Store, Subject> {
   refund(key: string, options: RefundOptions = {}): MaybePromise<void> {
     checkKey(key)
     const { of, cost: asked } = options
-    if (asked !== undefined) this.#checkedCost(asked)
+    if (asked !== undefined) checkedCost(asked)
     if (of === undefined) {
-      const set = options.rate === undefined ? this.#fixedSet('refund') : this.#dynamic(options.rate)
-      return this.#giveBack(set, key, asked ?? 1)
+      const { fixed } = this.#terms
+      const set = options.rate === undefined ? fixed : this.#terms.byRate(options.rate)
+      if (set !== undefined) return this.#giveBack(set, key, asked ?? 1)
+      throw new ConfigError('refund.rate', 'the rate of the call, as the limiter computes it by a function', undefined)
     }
     // An exempt call was not charged. A refused one was at most pressed into a full counter, which gives nothing back.
     if (of.kind !== 'granted') return this.#answer(undefined)
@@ -278,12 +273,12 @@ class StoreLimiter<S extends Store, Subject> {
   }
 
   #ask(key: string, options: CheckOptions<Subject> | undefined, mode: Mode): MaybePromise<Decision> {
-    if (!this.#enabled()) return this.#exempt()
+    if (!this.#terms.enabled()) return this.#exempt()
     const subject = options?.subject ?? (key as Subject)
-    if (this.#skips(subject)) return this.#exempt()
+    if (this.#terms.skips(subject)) return this.#exempt()
     const set = this.#setFor(key, options)
     if (set === undefined) return this.#exempt()
-    const cost = options?.cost === undefined ? this.#costOf(subject) : this.#checkedCost(options.cost)
+    const cost = options?.cost === undefined ? this.#terms.costOf(subject) : checkedCost(options.cost)
     if (cost > set.maxCost) {
       return refusedUnasked(set, set.maxCost === 0 ? 'limit' : 'cost', this.#shadow, cost, this.#clock.now())
     }
@@ -295,79 +290,9 @@ class StoreLimiter<S extends Store, Subject> {
     return exempt(this.#nothing, this.#clock.now())
   }
 
-  #enabled(): boolean {
-    const { enabled } = this.#options
-    if (typeof enabled !== 'function') return enabled !== false
-    let on: boolean
-    try {
-      on = enabled()
-    } catch (error) {
-      this.#report(error, 'enabled')
-      return true
-    }
-    return settled(on, `${this.#option}.enabled`)
-  }
-
-  #skips(subject: Subject): boolean {
-    const { skipIf } = this.#options
-    if (skipIf === undefined) return false
-    let skip: boolean
-    try {
-      skip = skipIf(subject)
-    } catch (error) {
-      this.#report(error, 'skipIf')
-      return false
-    }
-    return settled(skip, `${this.#option}.skipIf`)
-  }
-
-  #costOf(subject: Subject): number {
-    const { cost } = this.#options
-    if (typeof cost !== 'function') return this.#cost
-    let value: number
-    try {
-      value = cost(subject)
-      if (!isPromise(value as MaybePromise<number>)) return this.#checkedCost(value)
-    } catch (error) {
-      this.#report(error, 'cost')
-      return this.#cost
-    }
-    return settled(value, `${this.#option}.cost`)
-  }
-
-  #checkedCost(cost: number): number {
-    if (!isCost(cost)) throw new RateLimitError('ERR_RATELIMIT_COST', `cost: expected a whole number ≥ 1, received ${show(cost)}`)
-    return cost
-  }
-
   #setFor(key: string, options: CheckOptions<Subject> | undefined): LimitSet | undefined {
     checkKey(key)
-    if (options?.rate !== undefined) return options.rate === null ? undefined : this.#dynamic(options.rate)
-    if (this.#set !== undefined) return this.#set
-    const rate = settled(
-      (this.#options.rate as (subject: Subject) => RateInput | null)(options?.subject ?? (key as Subject)),
-      `${this.#option}.rate`,
-    )
-    return rate === null ? undefined : this.#dynamic(rate)
-  }
-
-  #fixedSet(call: string): LimitSet {
-    if (this.#set !== undefined) return this.#set
-    throw new ConfigError(`${call}.rate`, 'the rate of the call, as the limiter computes it by a function', undefined)
-  }
-
-  #dynamic(rate: RateInput): LimitSet {
-    const text = typeof rate === 'string' ? rate : JSON.stringify(rate)
-    const known = this.#sets.get(text)
-    if (known !== undefined) return known
-    const set = this.#build(rate, `${this.#option}.rate()`)
-    if (this.#sets.size >= REMEMBERED_SETS) this.#sets.delete(this.#sets.keys().next().value as string)
-    this.#sets.set(text, set)
-    return set
-  }
-
-  #build(rate: RateInput, option: string): LimitSet {
-    return buildLimitSet(this.#group, rate, this.#options, option, this.name)
+    return this.#terms.limitsFor(options?.rate, options?.subject ?? (key as Subject))
   }
 
   /** A refusal by a limit bans the key, if so configured. */
@@ -414,18 +339,4 @@ function nextNumber(store: Store): number {
   const number = (unnamed.get(store) ?? 0) + 1
   unnamed.set(store, number)
   return number
-}
-
-function checkKey(key: string): void {
-  if (typeof key !== 'string' || key === '') {
-    throw new RateLimitError('ERR_RATELIMIT_KEY', `key: expected a text that is not empty, received ${show(key)}`)
-  }
-}
-
-/** What a function of the app returned, which must be there: waiting is the adapters' part. */
-function settled<T>(value: T, option: string): T {
-  if (!isPromise(value as MaybePromise<unknown>)) return value
-  // Nobody will look at the promise any more; its failure must not end the process.
-  void Promise.resolve(value).catch(() => undefined)
-  throw new ConfigError(option, 'a function that is not async (adapters take async ones)', value)
 }

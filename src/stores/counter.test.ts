@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { buildLimitSet } from '../core/limit-set.ts'
 import { Counter } from './counter.ts'
 import { keepMs } from './record.ts'
-import type { Question } from './remote.ts'
+import type { Question } from './remote-driver.ts'
 
 const NOW = 1_700_000_000_000
 const START = Math.floor(NOW / 60_000) * 60_000

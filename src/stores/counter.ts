@@ -4,7 +4,7 @@
 
 import type { LimitSet } from '../core/limit-set.ts'
 import { type CounterRecord, formatRecord, keepUntil, parseRecord, takeFromRecord } from './record.ts'
-import type { Found, Question } from './remote.ts'
+import type { Found, Question } from './remote-driver.ts'
 import { READING_WIDTH } from './store.ts'
 
 /** One counter of a trip. */

@@ -1,7 +1,7 @@
 // What every store behind a connection has in common: the decisions of one event-loop turn travel together, each settles within the
 // deadline, and what was refused a moment ago is refused here. A store adds a driver: how to ask its server.
 // Promise: the answers are those of asking one by one in order; a question that fails does not fail its neighbours; nothing is asked
-// twice. Next: deadlines.ts, refusal-memory.ts; sqlite/, redis/, postgres/, mysql/ for drivers.
+// twice. Next: remote-driver.ts, how a server is asked; remote-asking.ts, a question on its way; deadlines.ts, refusal-memory.ts.
 
 import { type Clock, monotonicMs } from '../core/clock.ts'
 import type { BanTerms } from '../core/ban-terms.ts'
@@ -13,91 +13,10 @@ import { heldStates, parseRecord } from './record.ts'
 import { RefusalMemory } from './refusal-memory.ts'
 import type { RemoteSettings } from './remote-options.ts'
 import { storeKey } from './store-key.ts'
-import { type AsyncStore, type Mode, READING_WIDTH, type State, type Taken } from './store.ts'
+import { Asking, isWanted, onlyWanted, takenBy } from './remote-asking.ts'
+import type { Driver, Found } from './remote-driver.ts'
+import type { AsyncStore, Mode, State, Taken } from './store.ts'
 import type { Change, Entry, UpdatableStore, Updated } from './update.ts'
-
-/** One question to a server. Several askers share it when they ask the same of the same counter, one right after the other. */
-export interface Question {
-  readonly set: LimitSet
-  /** The counter's name, without a prefix. */
-  readonly key: string
-  readonly cost: number
-  readonly mode: Mode
-  readonly takenAt: number | undefined
-  /** So many times the same; more than 1 only for `take`. */
-  readonly count: number
-}
-
-/** What a server found. */
-export interface Found {
-  /** How many of the question's `count` were granted; for a peek, charge or refund 1 or 0. */
-  readonly granted: number
-  /** The server's time, epoch ms. */
-  readonly now: number
-  readonly bannedForMs: number
-  /** As in {@link Taken}, after all that was charged, and with what makes room for one more. */
-  readonly readings: ArrayLike<number>
-}
-
-/** How one kind of server is asked. Promises may be slow or never settle; the caller has the deadline. */
-export interface Driver {
-  readonly name: string
-  /** Requests on their way at once: past it questions gather for the next. Infinity where the connection pipelines. */
-  readonly concurrency: number
-  /** True where answers are there before `decide` returns, most of the time: questions that come alone then wait for nothing. */
-  readonly immediate?: boolean
-  /**
-   * Answers all, in order, atomically each. Rejects when nothing is known of any of them.
-   * @param wanted for a driver that asks again: whether somebody still waits for the i-th answer; `count` is then brought up to date
-   */
-  decide(questions: readonly Question[], wanted: (i: number) => boolean): Promise<readonly (Found | StoreError)[]>
-  /** Of a server that is several: which of them has a counter. Who asks one of them does not wait for another. */
-  readonly partOf?: ((key: string) => number) | undefined
-  forget(key: string): Promise<void>
-  /** Bans and tells for how many ms from now. */
-  ban(set: LimitSet, key: string, terms: BanTerms): Promise<number>
-  unban(set: LimitSet, key: string): Promise<void>
-  /** See {@link UpdatableStore}. */
-  update(set: LimitSet, key: string, change: Change, entry: Entry | undefined): Promise<Updated>
-  /** The counter's record as text (see record.ts; undefined: there is none) and the server's time. */
-  read(set: LimitSet, key: string): Promise<{ readonly text: string | undefined; readonly now: number }>
-  ping(): Promise<void>
-  sweep(): Promise<number>
-  close(): Promise<void>
-}
-
-/** A question and who asked. A class, as one is made for almost every decision. */
-class Asking implements Question {
-  readonly set: LimitSet
-  readonly key: string
-  readonly cost: number
-  readonly mode: Mode
-  readonly takenAt: number | undefined
-  count = 1
-  readonly identity: string
-  readonly askedAt: number
-  waiters: Waiter<Taken>[]
-
-  constructor(
-    set: LimitSet,
-    key: string,
-    cost: number,
-    mode: Mode,
-    takenAt: number | undefined,
-    identity: string,
-    askedAt: number,
-    waiter: Waiter<Taken>,
-  ) {
-    this.set = set
-    this.key = key
-    this.cost = cost
-    this.mode = mode
-    this.takenAt = takenAt
-    this.identity = identity
-    this.askedAt = askedAt
-    this.waiters = [waiter]
-  }
-}
 
 /** The questions of one turn. */
 interface Turn {
@@ -414,35 +333,4 @@ export class RemoteStore implements AsyncStore, UpdatableStore, LateTeller {
     )
 
   readonly #now = (): number => (this.clock === undefined ? monotonicMs() : this.clock.now())
-}
-
-/** Whether all who ask still wait for the answer. */
-function isWanted({ waiters }: Asking): boolean {
-  for (const waiter of waiters) if (waiter.settled) return false
-  return true
-}
-
-/** Leaves those who do not wait out, as they are not charged; whether anybody is left. */
-function onlyWanted(asking: Asking): boolean {
-  asking.waiters = asking.waiters.filter((waiter) => !waiter.settled)
-  asking.count = asking.waiters.length
-  return asking.count > 0
-}
-
-/** The answer to the i-th of those who share a question: the first ones are granted, each after the charge of those before it. */
-function takenBy(question: Question, found: Found, i: number): Taken {
-  const { now, bannedForMs } = found
-  const granted = i < found.granted
-  const after = found.granted - 1 - i
-  if (!granted || after === 0 || question.mode !== 'take') {
-    return { granted, now, bannedForMs, readings: found.readings, source: 'primary' }
-  }
-  // Quicker than Float64Array.from, and one is made for each asker of a hot key.
-  const readings: number[] = []
-  for (let at = 0; at < found.readings.length; at++) readings.push(found.readings[at] as number)
-  for (const [n, limit] of question.set.limits.entries()) {
-    const at = n * READING_WIDTH + 1
-    readings[at] = (readings[at] as number) - after * question.cost * (limit.kind === 'bucket' ? limit.unit : 1)
-  }
-  return { granted, now, bannedForMs, readings, source: 'primary' }
 }

@@ -6,7 +6,7 @@ import type { BanTerms } from '../../core/ban-terms.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
 import { type CounterRecord, keepMs } from '../record.ts'
-import type { Found, Question } from '../remote.ts'
+import type { Found, Question } from '../remote-driver.ts'
 import { type Mode, READING_WIDTH } from '../store.ts'
 
 /** What can be done to a counter by the function. */

@@ -5,7 +5,7 @@
 import { systemClock } from '../../core/clock.ts'
 import { StoreError } from '../../core/errors.ts'
 import { keepMs } from '../record.ts'
-import type { Found, Question } from '../remote.ts'
+import type { Found, Question } from '../remote-driver.ts'
 import type { RemoteSettings } from '../remote-options.ts'
 import { clusterSlot } from './cluster-slot.ts'
 import type { RedisConnection, RedisNode } from './connection.ts'

@@ -6,7 +6,7 @@ import { windowStart } from '../../algorithms/window.ts'
 import type { BanTerms } from '../../core/ban-terms.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import type { Limit } from '../../core/limit.ts'
-import type { Found, Question } from '../remote.ts'
+import type { Found, Question } from '../remote-driver.ts'
 import { READING_WIDTH, type Mode } from '../store.ts'
 
 /** What every limit of a set has in common with itself from call to call; undefined where a period of a calendar is part of it. */
