@@ -198,13 +198,17 @@ export async function playFleet(scenario: Scenario): Promise<History> {
     void outage(target, servers[server] as SimulatedServer, random)
   }
   const outage = async (target: Link | SimulatedServer, server: SimulatedServer, chance: SeededRandom): Promise<void> => {
-    const [earlier] = kept.get(server) ?? []
+    const past = kept.get(server) ?? []
+    // By then each process has told it something that it lacks when it is set back so far.
+    const earlier = past.length > LONG_AGO_MS / KEEP_MS - 1 ? past[0] : undefined
     await time.wait(chance.whole(50, 9000))
     if (time.now() >= durationMs) return
     const forgets = scenario.forgets === true && target === server && chance.whole(0, 2) === 0
-    const setBack = scenario.setBack === true && target === server && chance.whole(0, 1) === 0
+    const setBack = scenario.setBack === true && target === server && chance.whole(0, 1) === 0 && earlier !== undefined
     if (forgets) server.forget()
     else if (setBack) server.restore(earlier as Kept)
+    // What it held on another way that it did not go on is no past of it.
+    if (forgets || setBack) kept.set(server, [])
     target.condition = 'well'
     trace(() => `server ${servers.indexOf(server)} well${forgets ? ', without its memory' : setBack ? ', as it was before' : ''}`)
   }

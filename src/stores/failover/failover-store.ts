@@ -73,13 +73,13 @@ export class FailoverStore implements AsyncStore, LoneDecider {
         return isOnly ? deadlineMs : partOf(deadlineMs, members.length)
       },
     }
-    this.#stores = members.map((member) => new Servers(member, settings, events))
+    const writer = Array.from({ length: WRITER_LETTERS }, () => Math.floor(random() * 36).toString(36)).join('')
+    this.#stores = members.map((member) => new Servers(member, { ...settings, writer }, events))
     const only = this.#stores.flatMap((store) => store.only ?? [])
     if (only.length === members.length && (strategy === 'first_healthy' || only.length === 1)) this.#always = only
     // Its windows are those of the stores it stands in for.
     const localClock = new StoresClock(() => this.#servers().map(({ clock }) => clock))
     this.#local = new LocalShare(makeLocal, localClock)
-    const writer = Array.from({ length: WRITER_LETTERS }, () => Math.floor(random() * 36).toString(36)).join('')
     // One store has no standby to copy to.
     const own = members.length === 1 ? { ...settings, copyIntervalMs: undefined } : settings
     this.#carrier = new Carrier(

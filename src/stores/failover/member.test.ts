@@ -15,7 +15,7 @@ function watched(make: (time: VirtualTime, server: SimulatedServer) => Store = (
   const server = new SimulatedServer(time, START)
   const told: string[] = []
   const patience = { ms: 100 }
-  const settings = failoverSettings({ scheduler: time, random: () => 0.5 }, 'test')
+  const settings = { ...failoverSettings({ scheduler: time, random: () => 0.5 }, 'test'), writer: 'w' }
   const member = new Member('s', make(time, server), settings, {
     changed: ({ breaker }) => void told.push(breaker.state.kind),
     forgot: (_, place) => void told.push(`forgot ${place}`),
@@ -114,11 +114,17 @@ describe('a member', () => {
   it('knows when the store has gone back to an earlier state, although it is still the same', async () => {
     const { time, server, member, told } = watched()
     member.start()
-    await time.advance(2500)
+    const use = async (ms: number): Promise<void> => {
+      for (let i = 0; i < ms; i += 250) {
+        member.answered({ now: START + time.now() } as Taken, time.now())
+        await time.advance(250)
+      }
+    }
+    await use(2500)
     const before = server.keep()
-    await time.advance(1000)
+    await use(1000)
     server.restore(before)
-    await time.advance(1000)
+    await use(1000)
     expect([member.place, told]).toEqual(['1#s', ['forgot 0#s']])
     await time.advance(30_000)
     expect(member.life).toBe(1)
@@ -139,6 +145,28 @@ describe('a member', () => {
     await time.advance(60_000)
     expect(member.breaker.state.kind).toBe('open')
     expect(member.lastError?.message).toContain('cannot write')
+    member.close()
+  })
+
+  it('is not written to while nobody asks it anything', async () => {
+    const { time, server, member } = watched((_, own) => own.client('s'))
+    member.start()
+    await time.advance(10_500)
+    const before = server.keep()
+    await time.advance(5000)
+    server.restore(before)
+    await time.advance(60_000)
+    expect(member.place).toBe('0#s')
+    member.close()
+  })
+
+  it('does not count this process twice in a window in which it was away', async () => {
+    const { time, member } = watched()
+    member.start()
+    await time.advance(1000)
+    member.failed(new Error('lost'), true, time.now())
+    await time.advance(4000)
+    expect([member.breaker.state.kind, member.processes]).toEqual(['closed', 1])
     member.close()
   })
 
@@ -174,11 +202,16 @@ describe('a member', () => {
 
   it('learns how many processes use the store, one window after they came or went', async () => {
     const { time, server, member, settings } = watched()
-    const other = new Member('s', server.client('s'), settings, {
-      changed: () => undefined,
-      forgot: () => undefined,
-      patienceMs: () => 100,
-    })
+    const other = new Member(
+      's',
+      server.client('s'),
+      { ...settings, writer: 'other' },
+      {
+        changed: () => undefined,
+        forgot: () => undefined,
+        patienceMs: () => 100,
+      },
+    )
     member.start()
     other.start()
     await time.advance(12_000)
@@ -193,12 +226,17 @@ describe('a member', () => {
     const { time, server, member, settings } = watched()
     const others = Array.from(
       { length: 3 },
-      () =>
-        new Member('s', server.client('s'), settings, {
-          changed: () => undefined,
-          forgot: () => undefined,
-          patienceMs: () => 100,
-        }),
+      (_, i) =>
+        new Member(
+          's',
+          server.client('s'),
+          { ...settings, writer: `other${i}` },
+          {
+            changed: () => undefined,
+            forgot: () => undefined,
+            patienceMs: () => 100,
+          },
+        ),
     )
     for (const one of [member, ...others]) one.start()
     await time.advance(12_000)

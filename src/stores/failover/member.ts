@@ -1,14 +1,15 @@
 // One store of several, or one server of a store that is several: its breaker, and the probes that find out whether it is of use. Promise:
-// a probe is a real decision on a key of our own, one at a time, and ends in time whatever the store does; from its answer follow the
-// store's life (a store that has lost its memory, or the latest of it, has begun another) and how many processes use it.
-// Next: ../canary.ts, what it asks; servers.ts, who is one; failover-store.ts.
+// a probe is a real decision on a key of our own, one at a time, and ends in time whatever the store does; from its answer follows whether
+// the store has lost its memory, or the latest of it: then it has begun another life.
+// Next: life.ts, what it asks; servers.ts, who is one; failover-store.ts.
 
 import { StoreError, type StoreErrorKind } from '../../core/errors.ts'
-import { isPromise } from '../../core/maybe.ts'
+import { type MaybePromise, isPromise } from '../../core/maybe.ts'
 import type { Scheduler } from '../../core/scheduler.ts'
-import { LIFE, canaryOf } from '../canary.ts'
+import { canaryOf } from '../canary.ts'
 import type { Store, Taken } from '../store.ts'
 import { Breaker, type BreakerSettings } from './breaker.ts'
+import { Life, type Looked } from './life.ts'
 import { ProcessCount } from './process-count.ts'
 import { StoreClock } from './store-clock.ts'
 
@@ -29,6 +30,8 @@ export interface MemberSettings {
   readonly healthCheckTimeoutMs: number
   readonly scheduler: Scheduler
   readonly random: () => number
+  /** Names this process. */
+  readonly writer: string
 }
 
 /** A store among others, or a server of one. */
@@ -49,11 +52,10 @@ export class Member {
   lastError: Error | undefined
   readonly #settings: MemberSettings
   readonly #events: MemberEvents
-  readonly #canary: string
+  readonly #life: Life
   readonly #count: ProcessCount
-  #begunAt: number | undefined
-  /** What the count of its life was when it was last added to. */
-  #lived = 0
+  /** Whether it was asked or told anything since the last probe. */
+  #isUsed = false
   #probing = false
   #started = false
   #closed = false
@@ -67,8 +69,8 @@ export class Member {
     this.part = part
     this.id = part === 0 ? name : `${name}/${part}`
     this.store = store
-    this.#canary = canaryOf(part)
-    this.#count = new ProcessCount(store, this.#canary)
+    this.#life = new Life(store, part, settings.writer)
+    this.#count = new ProcessCount(store, canaryOf(part))
     this.#settings = settings
     this.#events = events
     this.breaker = new Breaker(settings.breaker, settings.random)
@@ -98,8 +100,14 @@ export class Member {
     for (const tell of this.#doubters.splice(0)) tell(false)
   }
 
+  /** It is told something that it has to keep. */
+  told(): void {
+    this.#isUsed = true
+  }
+
   /** A decision was answered. */
   answered(taken: Taken, askedAt: number): void {
+    this.#isUsed = true
     const now = this.#settings.scheduler.now()
     this.clock.told(taken.now, askedAt)
     this.breaker.succeeded(now - askedAt, now)
@@ -108,6 +116,7 @@ export class Member {
 
   /** A decision failed. */
   failed(error: Error, isFinal: boolean, askedAt: number): void {
+    this.#isUsed = true
     this.lastError = error
     const now = this.#settings.scheduler.now()
     // For counters that are there it is as well as ever.
@@ -135,90 +144,95 @@ export class Member {
     this.#probing = true
     const doubters = this.#doubters
     this.#doubters = []
-    const { scheduler, healthCheckTimeoutMs } = this.#settings
-    const askedAt = scheduler.now()
-    let settled = false
-    const settle = (taken: Taken | undefined, error?: unknown): void => {
-      if (settled) return
-      settled = true
+    const { kind } = this.breaker.state
+    const isUsed = this.#isUsed
+    this.#isUsed = false
+    const end = (error?: unknown): void => {
       this.#probing = false
-      cancelTimeout()
-      if (this.#closed) {
-        for (const tell of doubters) tell(false)
-        return
-      }
-      const now = scheduler.now()
-      if (isClosedError(error)) {
+      if (this.#closed || isClosedError(error)) {
         // Closed on purpose, it will not come back: the next decision tells so.
-        this.lastError = error
+        if (!this.#closed) this.lastError = error as Error
         this.close()
         for (const tell of doubters) tell(false)
         return
       }
-      if (taken !== undefined) this.#probed(taken, askedAt, now)
-      else if (hasNoRoom(error)) this.#answered(now - askedAt, now)
-      else this.#probeFailed(error, now)
+      const isAnswered = error === undefined
+      if (!isAnswered && !hasNoRoom(error)) this.#probeFailed(error)
       this.#tell()
-      for (const tell of doubters) tell(taken !== undefined)
+      for (const tell of doubters) tell(isAnswered)
       if (this.#doubters.length > 0) this.#probe()
       else this.#again()
+    }
+    const tell = (): void =>
+      this.#ask(
+        () => this.#life.tell(),
+        end,
+        (tookMs) => this.#answered(tookMs),
+      )
+    // What is told in vain might make up for what it has lost: a store that may not answer is looked at first.
+    if (kind === 'open')
+      this.#ask(
+        () => this.#life.look(),
+        (error) => (error === undefined ? tell() : end(error)),
+      )
+    // While nobody asks or tells it anything, a look shows as much.
+    else if (kind === 'closed' && !isUsed)
+      this.#ask(
+        () => this.#life.look(),
+        end,
+        (tookMs) => this.#answered(tookMs),
+      )
+    else tell()
+    if (!this.store.sync && (kind === 'closed' || kind === 'returning')) void this.#count.look()
+  }
+
+  /** Asks one thing, for as long as a probe may take. */
+  #ask(ask: () => MaybePromise<Looked>, end: (error?: unknown) => void, answered: (tookMs: number) => void = () => {}): void {
+    const { scheduler, healthCheckTimeoutMs } = this.#settings
+    const askedAt = scheduler.now()
+    let settled = false
+    const settle = (looked: Looked | undefined, error?: unknown): void => {
+      if (settled) return
+      settled = true
+      cancelTimeout()
+      const tookMs = scheduler.now() - askedAt
+      if (!this.#closed && looked !== undefined) {
+        this.clock.told(looked.now, askedAt)
+        if (looked.isOther) this.#forgot()
+      }
+      // For counters that are there, a store without room for more is as well as ever.
+      if (!this.#closed && (looked !== undefined || hasNoRoom(error))) answered(tookMs)
+      end(looked === undefined ? error : undefined)
     }
     const cancelTimeout = scheduler.after(healthCheckTimeoutMs, () =>
       settle(undefined, new Error(`no answer to a health check within ${healthCheckTimeoutMs} ms`)),
     )
     try {
-      const answer = this.store.take(LIFE, this.#canary, 1, 'take')
-      if (isPromise(answer)) {
-        answer.then(
-          (taken) => settle(taken),
-          (error: unknown) => settle(undefined, error),
-        )
-        const { kind } = this.breaker.state
-        if (kind === 'closed' || kind === 'returning') void this.#count.look()
-      } else settle(answer)
+      const answer = ask()
+      if (isPromise(answer)) answer.then(settle, (error: unknown) => settle(undefined, error ?? new Error('failed')))
+      else settle(answer)
     } catch (error) {
-      settle(undefined, error)
+      settle(undefined, error ?? new Error('failed'))
     }
   }
 
-  #probed({ readings, now: storeNow }: Taken, askedAt: number, now: number): void {
-    const [begunAt, lived] = readings as unknown as [number, number]
-    this.clock.told(storeNow, askedAt)
-    this.#answered(now - askedAt, now)
-    const known = this.#begunAt
-    // What each probe adds to has to be more than it was: else it has gone back to an earlier state, if not to an earlier life.
-    const isBack = known !== undefined && (begunAt < known || (begunAt === known && lived <= this.#lived))
-    const forgot = known !== undefined && begunAt !== known
-    this.#begunAt = begunAt
-    this.#lived = lived
-    if (!forgot && !isBack) return
-    if (isBack) void this.#beginLife()
-    this.#count.disturbed()
+  #forgot(): void {
+    this.#count.forgotten()
     const { place } = this
     this.life++
     this.#events.forgot(this, place)
   }
 
-  /** Lets a life begin that all processes can see: those that come after us could not tell by its count. */
-  async #beginLife(): Promise<void> {
-    try {
-      await this.store.reset(LIFE, this.#canary)
-      const { readings } = await this.store.take(LIFE, this.#canary, 1, 'take')
-      ;[this.#begunAt, this.#lived] = readings as unknown as [number, number]
-    } catch {
-      // Each finds out by itself, or does not.
-    }
-  }
-
-  #answered(tookMs: number, now: number): void {
+  #answered(tookMs: number): void {
+    const now = this.#settings.scheduler.now()
     const longestMs = Math.min(this.#settings.breaker.slowMs, this.#events.patienceMs(this))
     if (tookMs > longestMs) this.breaker.probeFailed(now)
     else this.breaker.probeSucceeded(tookMs, now)
   }
 
-  #probeFailed(error: unknown, now: number): void {
+  #probeFailed(error: unknown): void {
     this.lastError = error instanceof Error ? error : new Error(String(error))
-    this.breaker.probeFailed(now)
+    this.breaker.probeFailed(this.#settings.scheduler.now())
   }
 
   /** The next probe: soon while one is wanted, else in an interval. */

@@ -45,9 +45,14 @@ export class ProcessCount {
     }
   }
 
-  /** The store was away, or has forgotten. */
+  /** The store was away. */
   disturbed(): void {
     this.#disturbed = DISTURBED
+  }
+
+  /** The store has lost what it was told. */
+  forgotten(): void {
+    this.disturbed()
     this.#counted = undefined
   }
 

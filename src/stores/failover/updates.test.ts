@@ -17,7 +17,7 @@ const set = buildLimitSet('u', '10/h', { algorithm: 'fixed_window' })
 function world() {
   const time = new VirtualTime()
   const server = new SimulatedServer(time, START)
-  const settings = failoverSettings({ scheduler: time }, 'test')
+  const settings = { ...failoverSettings({ scheduler: time }, 'test'), writer: 'w' }
   const member = (store: Store): Member =>
     new Member('s', store, settings, { changed: () => undefined, forgot: () => undefined, patienceMs: () => 100 })
   return { time, server, member, deadlines: new Deadlines(100, time) }

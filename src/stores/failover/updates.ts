@@ -24,7 +24,9 @@ export interface Update {
 const MOST_CHARGES = 1000
 
 /** Changes what a store holds, within a deadline: who waited for ever would block the key for ever. */
-export function update({ name, store }: Member, what: Update, deadlines: Deadlines): Promise<Updated> {
+export function update(member: Member, what: Update, deadlines: Deadlines): Promise<Updated> {
+  const { name, store } = member
+  member.told()
   const late = (): StoreError =>
     new StoreError(name, `no answer within ${deadlines.deadlineMs} ms`, {
       code: 'ERR_RATELIMIT_STORE_TIMEOUT',

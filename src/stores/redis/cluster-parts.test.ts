@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { buildLimitSet } from '../../core/limit-set.ts'
-import { LIFE, canaryOf } from '../canary.ts'
+import { PROCESSES, canaryOf } from '../canary.ts'
 import { storeKey } from '../store-key.ts'
 import { ClusterParts } from './cluster-parts.ts'
 import { clusterSlot } from './cluster-slot.ts'
@@ -28,7 +28,7 @@ describe('the servers of a cluster', () => {
         const part = parts.of(key)
         const address = holders[slotOf(key)] as string
         expect(parts.addressOf(part)).toBe(address)
-        expect(holders[slotOf(storeKey(LIFE, canaryOf(part)))]).toBe(address)
+        expect(holders[slotOf(storeKey(PROCESSES, canaryOf(part)))]).toBe(address)
         // One name each.
         expect(named.get(address) ?? part).toBe(part)
         named.set(address, part)
@@ -57,7 +57,7 @@ describe('the servers of a cluster', () => {
   it('are named anew when the canary has gone to another', () => {
     const { parts, holders, slotOf } = cluster(3)
     for (const key of KEYS) parts.of(key)
-    const canary = slotOf(storeKey(LIFE, canaryOf(0)))
+    const canary = slotOf(storeKey(PROCESSES, canaryOf(0)))
     const from = holders[canary] as string
     holders[canary] = from === 'm2:1' ? 'm0:1' : 'm2:1'
     const left = KEYS.filter((key) => holders[slotOf(key)] === from)

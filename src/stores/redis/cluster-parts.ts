@@ -2,7 +2,7 @@
 // there as well. Promise: what was known of a slot stays known while the cluster cannot tell. Next: ../canary.ts; ../failover/servers.ts,
 // which asks.
 
-import { LIFE, canaryOf } from '../canary.ts'
+import { PROCESSES, canaryOf } from '../canary.ts'
 import { storeKey } from '../store-key.ts'
 import { clusterSlot } from './cluster-slot.ts'
 import type { RedisConnection } from './connection.ts'
@@ -54,7 +54,7 @@ export class ClusterParts {
 
   #slotOf(part: number): number {
     while (this.#canaries.length <= part)
-      this.#canaries.push(clusterSlot(this.#prefix + storeKey(LIFE, canaryOf(this.#canaries.length))))
+      this.#canaries.push(clusterSlot(this.#prefix + storeKey(PROCESSES, canaryOf(this.#canaries.length))))
     return this.#canaries[part] as number
   }
 }

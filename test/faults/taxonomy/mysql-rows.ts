@@ -3,7 +3,7 @@
 import type { Connection } from 'mysql2/promise'
 import { storeKey } from '../../../src/stores/store-key.ts'
 import type { Line } from '../../stores/line.ts'
-import { type Outcome, set, until } from './table.ts'
+import { type Outcome, set, until, onTheLine } from './table.ts'
 
 const TABLE = 'smart_ratelimit'
 /** The store's user. */
@@ -157,10 +157,7 @@ export const MYSQL_ROWS: readonly Row[] = [
     fault: 'the connection is lost before the charge is sent',
     kind: 'none',
     holds: 2,
-    async during({ line }, key, act) {
-      line.loseAnswerTo(locks(key))
-      return act()
-    },
+    during: onTheLine('loseAnswerTo', locks),
   },
 
   // Not executed, and this server will not do it.
@@ -263,20 +260,14 @@ export const MYSQL_ROWS: readonly Row[] = [
     kind: 'ambiguous',
     message: /may have been made/,
     holds: 2,
-    async during({ line }, key, act) {
-      line.loseAnswerTo(writes(key))
-      return act()
-    },
+    during: onTheLine('loseAnswerTo', writes),
   },
   {
     fault: 'the connection is lost with the charge',
     kind: 'ambiguous',
     message: /may have been made/,
     holds: 1,
-    async during({ line }, key, act) {
-      line.loseQuestion(writes(key))
-      return act()
-    },
+    during: onTheLine('loseQuestion', writes),
   },
   { fault: '1317, with the charge', kind: 'ambiguous', message: /may have been made/, holds: 1, during: raising(1317) },
   { fault: '1969, with the charge', kind: 'ambiguous', message: /may have been made/, holds: 1, during: raising(1969) },
@@ -286,10 +277,7 @@ export const MYSQL_ROWS: readonly Row[] = [
     kind: 'ambiguous',
     code: 'ERR_RATELIMIT_STORE_TIMEOUT',
     holds: 1,
-    async during({ line }, key, act) {
-      line.holdBack(writes(key))
-      return act()
-    },
+    during: onTheLine('holdBack', writes),
   },
 
   // Somebody has to change something.

@@ -5,7 +5,7 @@ import type { StoreErrorKind } from '../../../src/core/errors.ts'
 import { storeKey } from '../../../src/stores/store-key.ts'
 import type { OwnServer } from '../../servers.ts'
 import type { Line } from '../../stores/line.ts'
-import { type Outcome, set, until } from './table.ts'
+import { type Outcome, set, until, onTheLine } from './table.ts'
 
 const TABLE = 'smart_ratelimit'
 /** The store's user. */
@@ -242,30 +242,21 @@ export const POSTGRES_ROWS: readonly Row[] = [
     kind: 'ambiguous',
     message: /may have been charged/,
     holds: 2,
-    async during({ line }, key, act) {
-      line.loseAnswerTo(nameOf(key))
-      return act()
-    },
+    during: onTheLine('loseAnswerTo', nameOf),
   },
   {
     fault: 'the connection is lost with the question',
     kind: 'ambiguous',
     message: /may have been charged/,
     holds: 1,
-    async during({ line }, key, act) {
-      line.loseQuestion(nameOf(key))
-      return act()
-    },
+    during: onTheLine('loseQuestion', nameOf),
   },
   {
     fault: 'no answer comes',
     kind: 'ambiguous',
     code: 'ERR_RATELIMIT_STORE_TIMEOUT',
     holds: 1,
-    async during({ line }, key, act) {
-      line.holdBack(nameOf(key))
-      return act()
-    },
+    during: onTheLine('holdBack', nameOf),
   },
 
   // Somebody has to change something.

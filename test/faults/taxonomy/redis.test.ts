@@ -9,7 +9,7 @@ import { type RedisStoreOptions, redisStore } from '../../../src/stores/redis/in
 import { type Line, openLine } from '../../stores/line.ts'
 import { type OwnServer, describeWithOwnServer, startRedis } from '../../servers.ts'
 import { type Break, breakHandshakes } from './broken-handshake.ts'
-import { DEADLINE_MS, type Outcome, play, until } from './table.ts'
+import { DEADLINE_MS, type Outcome, play, until, onTheLine } from './table.ts'
 
 const OPTIONS = {
   keyPrefix: 'taxonomy:',
@@ -135,30 +135,21 @@ const ROWS: readonly Row[] = [
     kind: 'ambiguous',
     message: /may have been charged/,
     holds: 2,
-    async during({ line }, key, act) {
-      line.loseAnswerTo(key)
-      return act()
-    },
+    during: onTheLine('loseAnswerTo'),
   },
   {
     fault: 'the connection is lost with the question',
     kind: 'ambiguous',
     message: /may have been charged/,
     holds: 1,
-    async during({ line }, key, act) {
-      line.loseQuestion(key)
-      return act()
-    },
+    during: onTheLine('loseQuestion'),
   },
   {
     fault: 'no answer comes, and no question arrives',
     kind: 'ambiguous',
     code: 'ERR_RATELIMIT_STORE_TIMEOUT',
     holds: 1,
-    async during({ line }, key, act) {
-      line.holdBack(key)
-      return act()
-    },
+    during: onTheLine('holdBack'),
   },
   {
     fault: 'no answer comes, and the question is carried out later',

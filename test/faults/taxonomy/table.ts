@@ -2,6 +2,7 @@
 // with a standby. Promise: what a row says of the error, of the counter afterwards, and of who decided instead is looked at and compared.
 // Next: postgres.test.ts, mysql.test.ts, sqlite.test.ts, which have the rows.
 
+import type { Line } from '../../stores/line.ts'
 import { expect } from 'vitest'
 import { StoreError, type StoreErrorKind } from '../../../src/core/errors.ts'
 import { buildLimitSet } from '../../../src/core/limit-set.ts'
@@ -36,6 +37,17 @@ export interface Play {
   readonly warm?: boolean
   /** Does something to a key while there is the fault, which is over when it resolves. */
   readonly during: <T>(key: string, act: () => PromiseLike<T>) => Promise<T>
+}
+
+/** What befalls the message on a line that has this word of a key in it. */
+export function onTheLine(
+  befalls: 'loseAnswerTo' | 'loseQuestion' | 'holdBack',
+  wordOf: (key: string) => string = (key) => key,
+): <T>(scene: { readonly line: Line }, key: string, act: () => PromiseLike<T>) => Promise<T> {
+  return async ({ line }, key, act) => {
+    line[befalls](wordOf(key))
+    return act()
+  }
 }
 
 let rows = 0
