@@ -82,6 +82,12 @@ export class StoreError extends RateLimitError {
   }
 }
 
+/** Whether what a store was asked may have been carried out, if only by the first of several that were asked. */
+export function mayBeDone(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false
+  return error.kind === undefined || error.kind === 'ambiguous' || mayBeDone(error.cause)
+}
+
 /**
  * Makes an error without its stack, which takes longer than all the rest: for those that come by the thousand when a store is down, and
  * whose stack tells nothing.

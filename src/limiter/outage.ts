@@ -2,7 +2,7 @@
 // store's failure is thrown on, and so is the use of a store that was closed. Next: ../stores/failover/failover-store.ts.
 
 import { Decision } from '../core/decision.ts'
-import { StoreError } from '../core/errors.ts'
+import { StoreError, mayBeDone } from '../core/errors.ts'
 import type { LimitSet } from '../core/limit-set.ts'
 import type { LocalDecider, Mode, Store } from '../stores/store.ts'
 import { decide } from './headline.ts'
@@ -71,12 +71,6 @@ export function giveBackWithoutStore(error: unknown, how: OnStoreError, decider:
 /** Whether a store's failure, and not the use of one that was closed. */
 function isOutage(error: unknown): error is StoreError {
   return error instanceof StoreError && error.code !== 'ERR_RATELIMIT_STORE_CLOSED'
-}
-
-/** Whether what was asked may have been carried out, if by the first of several that were asked. */
-function mayBeDone(error: unknown): boolean {
-  if (!(error instanceof StoreError)) return false
-  return error.kind === undefined || error.kind === 'ambiguous' || mayBeDone(error.cause)
 }
 
 /** This process's own decision, by its share of the limits. */

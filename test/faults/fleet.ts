@@ -1,7 +1,7 @@
 // Fleets in virtual time: several processes on the same stores, with failures drawn by chance, running the code that runs in production.
 // Promise: a seed is a history, the same each time; a ledger outside counts what was let through. Next: fleet.test.ts.
 
-import { StoreError } from '../../src/core/errors.ts'
+import { StoreError, mayBeDone } from '../../src/core/errors.ts'
 import { type LimitSet, buildLimitSet } from '../../src/core/limit-set.ts'
 import type { FailoverStore } from '../../src/stores/failover/failover-store.ts'
 import { type MultiStoreOptions, multiStore } from '../../src/stores/failover/multi-store.ts'
@@ -128,6 +128,7 @@ export async function playFleet(scenario: Scenario): Promise<History> {
       return await store.take(set, key, cost, mode, takenAt)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
+      if (mode === 'refund' && mayBeDone(error)) throw error
       return store.takeLocally(set, key, cost, mode, takenAt).taken
     }
   }
@@ -160,7 +161,12 @@ export async function playFleet(scenario: Scenario): Promise<History> {
     const admitted = ledger.decided(at, granted ? cost : 0, source === 'local' ? source : `${source} ${lives}`)
     if (scenario.mixed !== true || !granted || random.whole(0, 9) > 0) return
     await time.wait(random.whole(0, 300))
-    await ask(process, key, cost, 'refund', taken.now)
+    try {
+      await ask(process, key, cost, 'refund', taken.now)
+    } catch {
+      // Nobody knows whether it was given back: it is lost.
+      return
+    }
     trace(() => `process ${process}: ${key} gave back ${cost} of ${at - START}`)
     admitted.takeBack()
   }

@@ -2,7 +2,7 @@
 // and is not asked any more once the question has gone on to another; a store's failure sends it on, and nothing else does.
 // Next: carrier.ts, for what is told.
 
-import { StoreError, withoutStack } from '../../core/errors.ts'
+import { StoreError, mayBeDone, withoutStack } from '../../core/errors.ts'
 import type { LimitSet } from '../../core/limit-set.ts'
 import { type MaybePromise, isPromise } from '../../core/maybe.ts'
 import { type Scheduler, systemScheduler } from '../../core/scheduler.ts'
@@ -110,6 +110,8 @@ export class Asker {
       (taken) => this.#answered(call, attempt, taken),
       (error: unknown) => {
         if (!this.#parts.failed(attempt, error)) throw error
+        // Given back by two stores it would be more than was charged.
+        if (call.mode === 'refund' && mayBeDone(error)) throw error
         return this.#attempt(call, at + 1, error, false)
       },
     ) as Promise<Taken>

@@ -12,6 +12,7 @@ import type { Change, Updated } from '../update.ts'
 import type { Debt, Pile } from './debt.ts'
 import { Errands } from './errands.ts'
 import type { Member } from './member.ts'
+import { Pace } from './pace.ts'
 import type { FailoverSettings } from './options.ts'
 import { type Most, Payments } from './payments.ts'
 import { type States, copyOf, missingCost, raise, shift, usedAt, usesAny } from './seeding.ts'
@@ -19,7 +20,7 @@ import { type Decider, type Known, LOCAL, NOWHERE, allKnown, differenceMs, lacks
 import { Shadow } from './shadow.ts'
 import { update } from './updates.ts'
 
-/** Keys copied, and debts paid, in one round, and how long the next one waits when more are left. */
+/** Keys copied, and debts paid, in one round at most, and how long the next one waits when more are left. */
 const MOST_COPIES = 500
 const MOST_PAYMENTS = 200
 const PAUSE_MS = 20
@@ -50,6 +51,9 @@ export class Delivery {
   readonly #parts: DeliveryParts
   readonly #deadlines: Deadlines
   readonly #errands: Errands
+  readonly #copies: Pace
+  /** By member. */
+  readonly #payments = new Map<string, Pace>()
 
   constructor(parts: DeliveryParts) {
     const { scheduler, deadlineMs, rememberedKeys } = parts.settings
@@ -58,6 +62,7 @@ export class Delivery {
     this.#deadlines = new Deadlines(deadlineMs, scheduler === systemScheduler ? undefined : scheduler)
     this.payments = new Payments(this.#deadlines, parts.writer, parts.shares)
     this.#errands = new Errands(scheduler)
+    this.#copies = new Pace(MOST_COPIES, deadlineMs)
   }
 
   close(): void {
@@ -70,14 +75,21 @@ export class Delivery {
   /** A store is back: pays what is owed to it, a little at a time, also for keys that nobody asks about. */
   payBack(member: Member): void {
     this.#errands.run(`pay ${member.name}`, 0, async () => {
-      const debts = this.payments.to(member).some(MOST_PAYMENTS)
+      const pace = this.#paceOf(member)
+      const debts = this.payments.to(member).some(pace.next)
       const { kind } = member.breaker.state
       // While it returns, others still decide, and more is owed.
       if (kind !== 'returning' && (kind !== 'closed' || debts.length === 0)) return undefined
       const paid = debts.map((debt) => this.settle(debt, member, this.shadow?.find(debt.set, debt.identity)))
-      const failed = (await Promise.allSettled(paid)).filter(({ status }) => status === 'rejected').length
+      const failed = (await this.#timed(pace, paid)).filter(({ status }) => status === 'rejected').length
       return failed > 0 && failed === debts.length ? this.#parts.settings.healthCheckIntervalMs : PAUSE_MS
     })
+  }
+
+  #paceOf({ id }: Member): Pace {
+    let pace = this.#payments.get(id)
+    if (pace === undefined) this.#payments.set(id, (pace = new Pace(MOST_PAYMENTS, this.#parts.settings.deadlineMs)))
+    return pace
   }
 
   /** A store has lost its memory, and with it this place: it is told what is known, also of keys that nobody asks about here. */
@@ -237,10 +249,22 @@ export class Delivery {
     return update(member, { set, identity, change, costs }, this.#deadlines)
   }
 
+  /** Ends when all have, and tells a pace how long that took. */
+  async #timed(pace: Pace, done: readonly Promise<void>[]): Promise<readonly PromiseSettledResult<void>[]> {
+    const { scheduler } = this.#parts.settings
+    const since = scheduler.now()
+    const results = await Promise.allSettled(done)
+    pace.took(done.length, scheduler.now() - since)
+    return results
+  }
+
   copyIn(ms: number): void {
     this.#errands.run('copy', ms, async () => {
       const { copyIntervalMs } = this.#parts.settings
-      await Promise.allSettled((this.shadow?.takeDirty(MOST_COPIES) ?? []).map((known) => this.#copy(known)))
+      await this.#timed(
+        this.#copies,
+        (this.shadow?.takeDirty(this.#copies.next) ?? []).map((known) => this.#copy(known)),
+      )
       if (this.shadow?.hasDirty !== true) return undefined
       return Math.min(PAUSE_MS, copyIntervalMs ?? PAUSE_MS)
     })
