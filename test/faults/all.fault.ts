@@ -1,8 +1,8 @@
-// The fault matrix: every row, against real servers. Prints one table at the end. Next: rows/, the faults; report.ts, what must be reached.
+// The fault matrix: every row, against real servers. Prints tables at the end. Next: rows/, the faults; report.ts, what must be reached.
 
 import { afterAll, describe, it } from 'vitest'
 import { describeWithOwnServer } from '../servers.ts'
-import { assertHeld, table } from './report.ts'
+import { assertHeld, tables } from './report.ts'
 import { type FaultRow, type Pace, THOROUGH, play } from './row.ts'
 import { CONNECTING_ROWS } from './rows/connecting.ts'
 import { MYSQL_ROWS } from './rows/mysql.ts'
@@ -56,4 +56,4 @@ describe.skipIf(!canMount())('SQLite on a disk of its own (takes the right to mo
   holds(FULL_DISK_ROWS)
 })
 
-afterAll(() => void process.stdout.write(`\n${table()}\n`))
+afterAll(() => void process.stdout.write(`\n${tables()}\n`))
