@@ -37,7 +37,7 @@ export interface Outcome {
   readonly unseen: number
   /** What was admitted at most for any key in the time that was lost with the store; 0 where none was. */
   readonly lost: number
-  /** The most that a decision's time was away from the moments of its question and its answer, ms. */
+  /** The most that the time of what was admitted was away from the moments of its question and its answer, ms. */
   readonly clockMs: number
   /** From the fault until every process decided elsewhere; undefined if one never did. */
   readonly detectMs: number | undefined
@@ -109,7 +109,10 @@ export function judge(
       return unseenIn(ledger, changesOf(own, policy), deadlineMs) + apart
     }),
     lost: lostUntil === faultAt ? 0 : most(counters, ({ ledger }) => ledger.between(faultAt, lostUntil)),
-    clockMs: most(own, ({ askedAt, tookMs, now }) => Math.max(askedAt - now, now - askedAt - tookMs)),
+    clockMs: most(
+      own.filter(({ allowed }) => allowed),
+      ({ askedAt, tookMs, now }) => Math.max(askedAt - now, now - askedAt - tookMs),
+    ),
     detectMs: first(during, faultAt, isElsewhere),
     backMs: first(after, healedAt, ({ source }) => source === 'primary') ?? Infinity,
     returnMs: lasts(isElsewhere),

@@ -60,7 +60,7 @@ export function assertHeld(run: Played): void {
     expect.soft(outcome.quickMs, `quick again. ${where}`).toBeLessThanOrEqual(row.quickMs ?? 250)
     expect
       .soft(outcome.returnMs, `back on the first store. ${where}`)
-      .toBeLessThanOrEqual(RETURN_MS + RECONNECT_MS + (row.flaps === true ? FLAPPING_MS : 0))
+      .toBeLessThanOrEqual(RETURN_MS + (row.findMs ?? RECONNECT_MS) + (row.flaps === true ? FLAPPING_MS : 0))
   }
 }
 

@@ -34,6 +34,8 @@ export interface FaultRow {
   readonly answer?: 'elsewhere' | 'nothing' | 'either'
   /** The store fails time and again, so that it may take longer to be trusted. */
   readonly flaps?: boolean
+  /** How long clients may take to find the server again, after it is back (default 1000 ms: our own ones pause so long at most). */
+  readonly findMs?: number
   /** How much of its latest past the store may lose, counted from the beginning of the fault (default 0). */
   readonly losesMs?: number
   /** For how long from its beginning processes may use different stores without knowing, ms (default 0): they cannot hear of each other. */

@@ -21,6 +21,7 @@ export interface Call {
   readonly takenAt: number | undefined
   /** The stores in the order in which the key asks them. */
   readonly members: readonly Member[]
+  readonly askedAt: number
   /** When the deadline is over. */
   readonly until: number
 }
@@ -69,7 +70,7 @@ export class Asker {
   }
 
   ask(call: Call): Promise<Taken> {
-    return this.#attempt(call, 0, undefined, true)
+    return this.#attempt(call, 0, undefined, true, call.askedAt)
   }
 
   /** Settles as a call of the whole store's does, if that is within the whole deadline. */
@@ -83,9 +84,8 @@ export class Asker {
   }
 
   /** @param cause why the store before was of no use */
-  #attempt(call: Call, from: number, cause: unknown, isFirst: boolean): Promise<Taken> {
+  #attempt(call: Call, from: number, cause: unknown, isFirst: boolean, askedAt = this.#parts.scheduler.now()): Promise<Taken> {
     const { members, identity, until } = call
-    const askedAt = this.#parts.scheduler.now()
     let at = from
     while (at < members.length && !mayAsk(members[at] as Member, identity, askedAt)) at++
     const member = members[at]
@@ -135,12 +135,15 @@ export class Asker {
   #answered(call: Call, attempt: Attempt, taken: Taken): MaybePromise<Taken> {
     const { member, askedAt, at } = attempt
     if (taken.source !== 'remembered') {
-      member.answered(taken, askedAt)
+      const { carrier, scheduler } = this.#parts
+      const now = scheduler.now()
+      member.answered(taken, askedAt, now)
       // It has lost its memory on the way, and knew nothing when it granted this.
       if (member.place !== attempt.place && taken.granted && call.mode === 'take')
         return this.#attempt(call, at, undefined, false)
-      if (this.#parts.carrier.doubts(member, at, call, taken)) return this.#verified(call, attempt, taken)
-      this.#parts.carrier.answered(member, at, call, taken)
+      const known = carrier.known(call)
+      if (carrier.doubts(member, at, call, taken, known)) return this.#verified(call, attempt, taken)
+      carrier.answered(member, at, call, taken, known, now)
     }
     return at === 0 ? taken : this.#parts.labelled(taken, call.set, member)
   }
@@ -151,7 +154,8 @@ export class Asker {
     const found = await this.#inTimeOf(call, member.suspect())
     if (!found) return this.#attempt(call, at + 1, member.lastError, false)
     if (member.place !== attempt.place) return this.#attempt(call, at, undefined, false)
-    this.#parts.carrier.answered(member, at, call, taken)
+    const { carrier, scheduler } = this.#parts
+    carrier.answered(member, at, call, taken, carrier.known(call), scheduler.now())
     return at === 0 ? taken : this.#parts.labelled(taken, call.set, member)
   }
 

@@ -84,10 +84,8 @@ export class Carrier {
   }
 
   /** Whether a store grants although it knows of less than it must: somebody has reset the key, or it has lost its memory. */
-  doubts(member: Member, at: number, { set, identity, cost, mode }: Heard, taken: Taken): boolean {
-    if (mode !== 'take' || !taken.granted || member.store.sync) return false
-    const known = this.#shadow?.find(set, identity)
-    if (known === undefined) return false
+  doubts(member: Member, at: number, { set, cost, mode }: Heard, taken: Taken, known: Known | undefined): boolean {
+    if (known === undefined || mode !== 'take' || !taken.granted || member.store.sync) return false
     if (known.bannedUntil > this.#settings.scheduler.now() + BAN_SLACK_MS) return true
     const home = known.homes.get(at)
     const states = known.place === member.place ? known.states : home?.place === member.place ? home.left : undefined
@@ -100,10 +98,14 @@ export class Carrier {
     })
   }
 
-  /** A store has answered about a key. */
-  answered(member: Member, at: number, call: Heard, taken: Taken): void {
+  /** What is known of a key. */
+  known({ set, identity }: Heard): Known | undefined {
+    return this.#shadow?.find(set, identity)
+  }
+
+  /** A store has answered about a key, of which so much was known, at this process's time. */
+  answered(member: Member, at: number, call: Heard, taken: Taken, known: Known | undefined, now: number): void {
     const { set, identity, cost, mode } = call
-    const known = this.#shadow?.find(set, identity)
     const grants = taken.granted && (mode === 'take' || mode === 'charge')
     const straggles = known !== undefined && known.place !== member.place
     if (mode === 'refund') this.#giveBack(call, taken.now, member.clock, this.#ordered(set, identity).slice(0, at))
@@ -116,9 +118,9 @@ export class Carrier {
       known.stragglers++
       return
     }
-    const { scheduler, copyIntervalMs } = this.#settings
+    const { copyIntervalMs } = this.#settings
     const charged = grants || mode === 'charge' ? cost : 0
-    const noted = this.#shadow?.note(set, identity, taken, member, at, scheduler.now(), charged)
+    const noted = this.#shadow?.note(set, identity, taken, member, at, now, charged, known)
     if (noted === undefined || copyIntervalMs === undefined || (charged === 0 && mode !== 'refund')) return
     this.#shadow?.changed(noted)
     this.#delivery.copyIn(copyIntervalMs)

@@ -137,8 +137,8 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     if (this.#closed) return Promise.reject(this.#closedError())
     for (const store of this.#stores) store.start()
     const members = this.#ordered(set, identity)
-    const until = this.#settings.scheduler.now() + this.deadlineMs
-    return this.#asker.ask({ set, identity, cost, mode, takenAt, members, until })
+    const askedAt = this.#settings.scheduler.now()
+    return this.#asker.ask({ set, identity, cost, mode, takenAt, members, askedAt, until: askedAt + this.deadlineMs })
   }
 
   mayAsk(set: LimitSet, identity: string): boolean {
@@ -146,8 +146,9 @@ export class FailoverStore implements AsyncStore, LoneDecider {
     if (this.#closed) return true
     const members = this.#ordered(set, identity)
     for (let i = 0; i < members.length; i++) {
-      const { breaker } = members[i] as Member
-      if (breaker.state.kind !== 'open' && mayAsk(members[i] as Member, identity, this.#settings.scheduler.now())) return true
+      const { kind } = (members[i] as Member).breaker.state
+      if (kind === 'closed') return true
+      if (kind !== 'open' && mayAsk(members[i] as Member, identity, this.#settings.scheduler.now())) return true
     }
     return false
   }

@@ -134,7 +134,8 @@ export function remember({ set, states }: Known, { readings, now }: Taken, cost:
     const more = used - before - (limit.kind === 'bucket' ? cost * limit.unit : cost)
     if (more > 0) others = before > 0 ? 'some' : 'all'
     if (limit.kind !== 'sliding') {
-      state.splice(0, 2, stamp, used)
+      state[0] = stamp
+      state[1] = used
       continue
     }
     slidingSettle(state, limit, now)

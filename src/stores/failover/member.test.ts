@@ -116,7 +116,7 @@ describe('a member', () => {
     member.start()
     const use = async (ms: number): Promise<void> => {
       for (let i = 0; i < ms; i += 250) {
-        member.answered({ now: START + time.now() } as Taken, time.now())
+        member.answered({ now: START + time.now() } as Taken, time.now(), time.now())
         await time.advance(250)
       }
     }
@@ -311,7 +311,7 @@ describe('a member', () => {
     const { time, member } = watched()
     await time.advance(1000)
     expect(member.clock.isKnown).toBe(false)
-    member.answered({ now: START + 1000 } as Taken, time.now())
+    member.answered({ now: START + 1000 } as Taken, time.now(), time.now())
     await time.advance(500)
     expect(member.clock.now()).toBe(START + 1500)
   })

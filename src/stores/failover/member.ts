@@ -106,10 +106,9 @@ export class Member {
   }
 
   /** A decision was answered. */
-  answered(taken: Taken, askedAt: number): void {
+  answered(taken: Taken, askedAt: number, now: number): void {
     this.#isUsed = true
-    const now = this.#settings.scheduler.now()
-    this.clock.told(taken.now, askedAt)
+    this.clock.told(taken.now, askedAt, now)
     this.breaker.succeeded(now - askedAt, now)
     this.#tell()
   }
@@ -195,9 +194,10 @@ export class Member {
       if (settled) return
       settled = true
       cancelTimeout()
-      const tookMs = scheduler.now() - askedAt
+      const now = scheduler.now()
+      const tookMs = now - askedAt
       if (!this.#closed && looked !== undefined) {
-        this.clock.told(looked.now, askedAt)
+        this.clock.told(looked.now, askedAt, now)
         if (looked.isOther) this.#forgot()
       }
       // For counters that are there, a store without room for more is as well as ever.

@@ -32,9 +32,21 @@ export class Shadow {
    * @param order that store's place in the order in which the key asks
    * @param at this process's time
    * @param cost what was charged by it
+   * @param found what `find` finds
    */
-  note(set: LimitSet, identity: string, taken: Taken, from: Decider, order: number, at: number, cost: number): Known {
-    const known = this.#open(set, identity, from)
+  note(
+    set: LimitSet,
+    identity: string,
+    taken: Taken,
+    from: Decider,
+    order: number,
+    at: number,
+    cost: number,
+    found: Known | undefined = this.find(set, identity),
+  ): Known {
+    const known = found ?? this.#new(set, identity, from)
+    // Other amounts of the same limits: what is known stays known.
+    known.set = set
     const { place } = from
     if (known.place !== place) moveTo(known, from, order)
     turnTo(known, from.clock)
@@ -54,15 +66,9 @@ export class Shadow {
     return known
   }
 
-  /** What is known of a key; nothing where it is new. */
-  #open(set: LimitSet, identity: string, { clock }: Decider): Known {
+  /** Of a key that is new nothing is known. */
+  #new(set: LimitSet, identity: string, { clock }: Decider): Known {
     const keys = (this.#scopes[set.scopeId] ??= new Map())
-    const found = keys.get(identity)
-    if (found !== undefined) {
-      // Other amounts of the same limits: what is known stays known.
-      found.set = set
-      return found
-    }
     const known: Known = {
       set,
       identity,

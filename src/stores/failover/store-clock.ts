@@ -34,9 +34,8 @@ export class StoreClock implements ToldClock {
     return Math.floor(this.#scheduler.now() + (this.#offsetMs ?? 0))
   }
 
-  /** An answer to a question of this instant has come: the store's time was read in between. */
-  told(storeNow: number, askedAt: number): void {
-    const now = this.#scheduler.now()
+  /** An answer to a question of one instant has come at another: the store's time was read in between. */
+  told(storeNow: number, askedAt: number, now: number): void {
     const unsureMs = (now - askedAt) / 2
     // Times are told in whole ms, rounded down.
     const offsetMs = storeNow + 0.5 - (askedAt + unsureMs)

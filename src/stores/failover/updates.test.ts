@@ -94,7 +94,7 @@ describe('a payment', () => {
     await time.until(payments.pay(debt, owner, () => [1]))
     expect((await time.until(Promise.resolve(server.client('s').read(set, 'k'))))?.[0]?.[1]).toBe(1)
     debt.add(3, granted, 0, 1)
-    owner.clock.told(START + 7_200_000, time.now())
+    owner.clock.told(START + 7_200_000, time.now(), time.now())
     const { calls } = server
     expect(await time.until(payments.pay(debt, owner, all))).toBeUndefined()
     expect([server.calls, debt.isEmpty]).toEqual([calls, true])

@@ -36,10 +36,14 @@ async function untilIs(role: 'master' | 'slave', { port }: OwnServer): Promise<v
   while (!(await askRedis(port, 'INFO', 'replication')).includes(`role:${role}`)) await delay(20)
 }
 
+/** node-redis asks the Sentinels by itself, at its own pace. */
+const FIND_MS = 3000
+
 export const SENTINEL_ROWS: readonly FaultRow[] = [
   {
     fault: 'the primary is killed, Sentinels promote its replica',
     faultMs: 0,
+    findMs: FIND_MS,
     prepare: () =>
       watched(async ({ primary, replica, sentinels }) => {
         await primary.kill('SIGKILL')
@@ -52,6 +56,7 @@ export const SENTINEL_ROWS: readonly FaultRow[] = [
   {
     fault: 'the primary and the first Sentinel are killed',
     faultMs: 0,
+    findMs: FIND_MS,
     prepare: () =>
       watched(async ({ primary, replica, sentinels: [first, ...others] }) => {
         await Promise.all([primary.kill('SIGKILL'), first?.kill('SIGKILL')])
@@ -64,6 +69,7 @@ export const SENTINEL_ROWS: readonly FaultRow[] = [
   {
     fault: 'SENTINEL FAILOVER; the old primary goes on until it is told',
     faultMs: 0,
+    findMs: FIND_MS,
     // What the old one admits after the promotion is not replicated.
     losesMs: 1500,
     answer: 'either',
