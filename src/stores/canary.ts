@@ -9,13 +9,13 @@ import { CANARY_GROUP } from './store-key.ts'
  * What one process has told a store: each probe of it adds one. Its window begins when it is first used, so that neither its beginning nor
  * its count ever goes back while the store keeps what it was told.
  */
-export const LIFE = buildLimitSet(CANARY_GROUP, '9007199254740991/1d', {
+export const LIFE = buildLimitSet(CANARY_GROUP, '9007199254740991/1h', {
   algorithm: 'fixed_window',
   algorithmConfig: { align: 'first' },
 })
 
-/** How long a window of {@link LIFE} lasts, ms. */
-export const LIFE_MS = 86_400_000
+/** How long a window of {@link LIFE} lasts, ms: short, as each process leaves one behind. */
+export const LIFE_MS = 3_600_000
 
 /** Counts the processes that were there in a window. */
 export const PROCESSES = buildLimitSet(CANARY_GROUP, '1000000/10s', { algorithm: 'fixed_window' })
