@@ -8,6 +8,7 @@ import { createLimiter } from '../../src/limiter/create-limiter.ts'
 import type { FailoverStore } from '../../src/stores/failover/failover-store.ts'
 import { type MultiStoreOptions, multiStore } from '../../src/stores/failover/multi-store.ts'
 import type { StoreEvent } from '../../src/core/observer.ts'
+import type { LateGrant } from '../../src/stores/late.ts'
 import type { Mode, Taken } from '../../src/stores/store.ts'
 import { SimulatedServer } from './simulated-store.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -370,6 +371,33 @@ describe('failover', () => {
       }
     },
   )
+
+  it('does not take a grant of an earlier window, told late, for one of what is owed', async () => {
+    const { time, a } = world()
+    const minute = buildLimitSet('late', '10/m', { algorithm: 'fixed_window' })
+    let tell: ((late: LateGrant) => void) | undefined
+    const client = {
+      ...a.client('a'),
+      onLateGrant(listener: (late: LateGrant) => void): () => void {
+        tell = listener
+        return () => undefined
+      },
+    }
+    const store = multiStore([{ name: 'a', store: client }], { scheduler: time, random: () => 0.5 })
+    const before = await time.until(store.take(minute, 'k', 1, 'take'))
+    a.condition = 'refuses'
+    await time.advance(61_000)
+    for (let i = 0; i < 3; i++) {
+      const failed = store.take(minute, 'k', 1, 'take').catch(() => undefined)
+      await time.until(failed)
+      store.takeLocally(minute, 'k', 1, 'take')
+    }
+    tell?.({ set: minute, identity: 'k', cost: 1, mode: 'take', takenAt: undefined, taken: before })
+    a.condition = 'well'
+    await time.advance(6000)
+    expect((await time.until(store.take(minute, 'k', 1, 'peek'))).readings[1]).toBe(3)
+    await store.close()
+  })
 
   it('gives back what was refunded while no store answers', async () => {
     const { time, a, b, make } = world()

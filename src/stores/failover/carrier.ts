@@ -128,7 +128,9 @@ export class Carrier {
 
   /** A store has charged a request after it was given up: so much less is owed to it. */
   answeredLate(member: Member, call: Heard, taken: Taken): void {
-    if (taken.granted && (call.mode === 'take' || call.mode === 'charge')) this.#giveBack(call, taken.now, member.clock, [member])
+    if (!taken.granted || (call.mode !== 'take' && call.mode !== 'charge')) return
+    // As much of it as still counts: what is owed may be of a later time.
+    this.#giveBack({ ...call, takenAt: taken.now }, Math.max(taken.now, member.clock.now()), member.clock, [member])
   }
 
   /** What this process's own share has to start from; undefined for nothing new. */
@@ -226,6 +228,7 @@ export class Carrier {
       const clockMs = differenceMs(owner.clock, granter.clock)
       const debt = this.#open(owner, i, granter.place, set, identity, taken.now + clockMs, known)
       debt?.add(cost, taken, clockMs, shares)
+      this.#delivery.payLater(owner)
     }
     if (known?.place === LOCAL) this.#openAlone(set, identity, taken.now, known)?.add(cost, taken, 0, shares)
   }
@@ -245,6 +248,7 @@ export class Carrier {
       if (base !== undefined) shift(set, base, clockMs)
       const debt = this.#open(owner, i, LOCAL, set, identity, now + clockMs, known, base, begins ? known?.base : undefined)
       if (debt !== undefined) to.push({ debt, clockMs })
+      this.#delivery.payLater(owner)
     }
     const alone = this.#openAlone(set, identity, now, known)
     if (alone !== undefined) to.push({ debt: alone, clockMs: 0 })

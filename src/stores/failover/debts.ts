@@ -59,6 +59,12 @@ export class Debts {
     debt.isGone = true
   }
 
+  /** Puts a debt behind all others of its scope. */
+  defer(debt: Debt): void {
+    const keys = this.#scopes[debt.set.scopeId]
+    if (keys?.get(debt.identity) === debt && keys.delete(debt.identity)) keys.set(debt.identity, debt)
+  }
+
   /** The owner has been told of these piles of a debt. */
   covered(debt: Debt | undefined, piles: readonly Pile[]): void {
     debt?.covered(piles)

@@ -73,15 +73,19 @@ export class Delivery {
   }
 
   /** A store is back: pays what is owed to it, a little at a time, also for keys that nobody asks about. */
-  payBack(member: Member): void {
-    this.#errands.run(`pay ${member.name}`, 0, async () => {
+  payBack(member: Member, inMs = 0): void {
+    this.#errands.run(`pay ${member.id}`, inMs, async () => {
       const pace = this.#paceOf(member)
       const debts = this.payments.to(member).some(pace.next)
       const { kind } = member.breaker.state
       // While it returns, others still decide, and more is owed.
       if (kind !== 'returning' && (kind !== 'closed' || debts.length === 0)) return undefined
       const paid = debts.map((debt) => this.settle(debt, member, this.shadow?.find(debt.set, debt.identity)))
-      const failed = (await this.#timed(pace, paid)).filter(({ status }) => status === 'rejected').length
+      const results = await this.#timed(pace, paid)
+      const unpaid = debts.filter((_, i) => results[i]?.status === 'rejected')
+      // Others come first the next time.
+      for (const debt of unpaid) this.payments.to(member).defer(debt)
+      const failed = unpaid.length
       return failed > 0 && failed === debts.length ? this.#parts.settings.healthCheckIntervalMs : PAUSE_MS
     })
   }
@@ -90,6 +94,11 @@ export class Delivery {
     let pace = this.#payments.get(id)
     if (pace === undefined) this.#payments.set(id, (pace = new Pace(MOST_PAYMENTS, this.#parts.settings.deadlineMs)))
     return pace
+  }
+
+  /** Something is owed to a store that is well, as it did not answer in time: it need not have been away to be paid. */
+  payLater(member: Member): void {
+    if (member.breaker.state.kind === 'closed') this.payBack(member, this.#parts.settings.healthCheckIntervalMs)
   }
 
   /** A store has lost its memory, and with it this place: it is told what is known, also of keys that nobody asks about here. */
@@ -107,6 +116,13 @@ export class Delivery {
 
   async #payNow(debt: Debt, owner: Member, known: Known | undefined): Promise<void> {
     const at = this.#placeOf(debt, owner)
+    const current = this.#parts.ordered(debt.set, debt.identity)[at]
+    if (current !== undefined && current !== owner && known !== undefined) {
+      // Another server of the cluster has the key by now: it is told all there is, and nothing on top.
+      if (lacks(known, current, at)) await this.seed(known, current, at, true)
+      this.payments.to(owner).remove(debt)
+      return
+    }
     const isNews = debt.heldAt === owner.place || debt.granter === LOCAL
     // What another store has granted is in what is known of that store.
     if (known !== undefined && lacks(known, owner, at) && !isNews) return this.seed(known, owner, at, true)
@@ -261,11 +277,15 @@ export class Delivery {
   copyIn(ms: number): void {
     this.#errands.run('copy', ms, async () => {
       const { copyIntervalMs } = this.#parts.settings
-      await this.#timed(
+      const dirty = this.shadow?.takeDirty(this.#copies.next) ?? []
+      const results = await this.#timed(
         this.#copies,
-        (this.shadow?.takeDirty(this.#copies.next) ?? []).map((known) => this.#copy(known)),
+        dirty.map((known) => this.#copy(known)),
       )
+      const failed = dirty.filter((_, i) => results[i]?.status === 'rejected')
+      for (const known of failed) if (this.shadow?.find(known.set, known.identity) === known) this.shadow.changed(known)
       if (this.shadow?.hasDirty !== true) return undefined
+      if (failed.length > 0 && failed.length === dirty.length) return this.#parts.settings.healthCheckIntervalMs
       return Math.min(PAUSE_MS, copyIntervalMs ?? PAUSE_MS)
     })
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { manualClock } from '../../core/clock.ts'
 import { referenceStore } from '../../testing/reference-store.ts'
 import { LIFE, LIFE_MS, type PartedStore } from '../canary.ts'
-import type { Mode, Store } from '../store.ts'
+import type { Mode, Store, Taken } from '../store.ts'
 import { Life, type Looked } from './life.ts'
 
 const START = 1_700_000_040_000
@@ -23,7 +23,7 @@ function world() {
     clock,
     store,
     asked,
-    life: new Life(store, 0, 'me'),
+    life: new Life(store, 0, 'me', 3000),
     keep: () => now.copy(),
     become: (other: ReturnType<typeof referenceStore>) => (now = other),
     fresh: () => referenceStore(clock),
@@ -68,7 +68,9 @@ describe('the life of a store', () => {
     for (const ask of ['tell', 'look'] as const) {
       const { life, clock } = world()
       life.tell()
-      clock.advance(LIFE_MS)
+      clock.advance(LIFE_MS - 1000)
+      life.look()
+      clock.advance(1000)
       expect(isOther(life[ask]())).toBe(false)
       for (const again of ['look', 'tell', 'look', 'look'] as const) {
         clock.advance(1000)
@@ -78,9 +80,37 @@ describe('the life of a store', () => {
     expect(LIFE.limits[0]).toMatchObject({ kind: 'fixed', align: 'first' })
   })
 
+  it('may have ended while nobody looked, when a window has', () => {
+    const { life, clock, become, fresh } = world()
+    life.tell()
+    clock.advance(LIFE_MS - 60_000)
+    life.look()
+    become(fresh())
+    clock.advance(120_000)
+    expect(isOther(life.tell())).toBe(true)
+    expect(isOther(life.tell())).toBe(false)
+  })
+
+  it('is not told by an answer that comes after the next question', async () => {
+    const { store, clock } = world()
+    const answers: (() => void)[] = []
+    const slow = {
+      ...store,
+      take: (...question: Parameters<Store['take']>) => {
+        const { ...taken } = store.take(...question) as Taken
+        return new Promise<Taken>((resolve) => answers.push(() => resolve(taken)))
+      },
+    } as Store
+    const life = new Life(slow, 0, 'me', 3000)
+    const asked = [life.tell(), life.tell(), life.tell()]
+    clock.advance(1000)
+    for (const answer of answers.toReversed()) answer()
+    expect((await Promise.all(asked)).map((looked) => looked.isOther)).toEqual([false, false, false])
+  })
+
   it('is seen by each process by itself', () => {
     const { store, life } = world()
-    const other = new Life(store, 0, 'other')
+    const other = new Life(store, 0, 'other', 3000)
     life.tell()
     for (let i = 0; i < 5; i++) expect(isOther(other.tell())).toBe(false)
     expect(isOther(life.look())).toBe(false)
@@ -93,7 +123,7 @@ describe('the life of a store', () => {
       partOf: (_: unknown, identity: string) => (Number(/\d+$/.exec(identity)?.[0]) + shift) % 3,
       addressOf: () => undefined,
     })
-    const life = new Life(parted, 2, 'me')
+    const life = new Life(parted, 2, 'me', 3000)
     life.tell()
     life.tell()
     expect(asked.map(([identity]) => identity)).toEqual(['me2', 'me2'])

@@ -27,12 +27,19 @@ export class Life {
   /** When the counter's window began, and what it held, when it was last asked. */
   #begunAt: number | undefined
   #told = 0
+  /** The store's time when it was last asked. */
+  #seenAt = 0
+  /** Counts the questions: an answer that comes after the next question says nothing. */
+  #questions = 0
+  readonly #graceMs: number
 
   /**
    * @param part which of the store's servers
    * @param writer names this process
+   * @param graceMs within how long of a window's end another may begin without having been seen to
    */
-  constructor(store: Store, part: number, writer: string) {
+  constructor(store: Store, part: number, writer: string, graceMs: number) {
+    this.#graceMs = graceMs
     this.#store = store
     this.#part = part
     this.#writer = writer
@@ -50,23 +57,28 @@ export class Life {
 
   #ask(isLook: boolean): MaybePromise<Looked> {
     const taken = this.#store.take(LIFE, this.#identity(), 1, isLook ? 'peek' : 'take')
-    return andThen(taken, (answer) => this.#answered(answer, isLook))
+    const question = ++this.#questions
+    return andThen(taken, (answer) =>
+      question === this.#questions ? this.#answered(answer, isLook) : { now: answer.now, isOther: false },
+    )
   }
 
   #answered({ readings, now }: Taken, isLook: boolean): Looked {
     const [begunAt, told] = readings as unknown as [number, number]
     const isOther = this.#begunAt !== undefined && !this.#goesOn(this.#begunAt, begunAt, told, isLook)
-    // A window that is not there yet begins when it is looked at, each time.
-    this.#begunAt = told > 0 ? begunAt : undefined
+    // A window that is not there yet begins when it is looked at, each time: the next question tells something.
+    this.#begunAt = told > 0 && !(isOther && isLook) ? begunAt : undefined
     this.#told = told
+    this.#seenAt = now
     return { now, isOther }
   }
 
   /** Whether a counter follows from what it was. */
   #goesOn(before: number, begunAt: number, told: number, isLook: boolean): boolean {
     if (begunAt === before) return isLook ? told >= this.#told : told > this.#told
-    // Another window must not have begun before this one's end.
-    return begunAt >= before + LIFE_MS
+    // Another window must not have begun before this one's end, nor unseen: it may have been lost meanwhile.
+    const end = before + LIFE_MS
+    return begunAt >= end && this.#seenAt >= end - this.#graceMs
   }
 
   /** Of a cluster, one that is on the server; slots move at times. */

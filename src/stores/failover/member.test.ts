@@ -182,6 +182,18 @@ describe('a member', () => {
     member.close()
   })
 
+  it('comes back from a failure although it has had no room all the time', async () => {
+    const full = new StoreError('s', 'full', { kind: 'no_room' })
+    let asked = 0
+    const { time, member } = watched((_, server) => ({ ...server.client('s'), take: () => (asked++, Promise.reject(full)) }))
+    member.start()
+    member.failed(new Error('lost'), true, time.now())
+    await time.advance(5000)
+    expect(member.breaker.state.kind).toBe('closed')
+    expect(asked).toBeLessThan(30)
+    member.close()
+  })
+
   it('finds out at once when it is suspected, however often it is asked', async () => {
     const { time, server, member } = watched()
     member.start()

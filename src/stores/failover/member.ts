@@ -6,7 +6,7 @@
 import { StoreError, type StoreErrorKind } from '../../core/errors.ts'
 import { type MaybePromise, isPromise } from '../../core/maybe.ts'
 import type { Scheduler } from '../../core/scheduler.ts'
-import { canaryOf } from '../canary.ts'
+import { PROCESSES, type PartedStore, canaryOf } from '../canary.ts'
 import type { Store, Taken } from '../store.ts'
 import { Breaker, type BreakerSettings } from './breaker.ts'
 import { Life, type Looked } from './life.ts'
@@ -33,6 +33,9 @@ export interface MemberSettings {
   /** Names this process. */
   readonly writer: string
 }
+
+/** A window of the life's counter ends while nobody looks, by so many probes. */
+const GRACE = 3
 
 /** A store among others, or a server of one. */
 export class Member {
@@ -69,7 +72,7 @@ export class Member {
     this.part = part
     this.id = part === 0 ? name : `${name}/${part}`
     this.store = store
-    this.#life = new Life(store, part, settings.writer)
+    this.#life = new Life(store, part, settings.writer, GRACE * settings.healthCheckIntervalMs)
     this.#count = new ProcessCount(store, canaryOf(part))
     this.#settings = settings
     this.#events = events
@@ -85,6 +88,12 @@ export class Member {
   /** How many processes use it; undefined before that is known. */
   get processes(): number | undefined {
     return this.#count.processes
+  }
+
+  /** Whether it is one: a server of a cluster may have lost its name to another, by slots that moved. */
+  get isThere(): boolean {
+    const { partOf } = this.store as Partial<PartedStore>
+    return partOf === undefined || partOf.call(this.store, PROCESSES, canaryOf(this.part)) === this.part
   }
 
   /** Begins to probe. A store that answers at once needs no probes until it fails. */
@@ -143,6 +152,12 @@ export class Member {
     this.#probing = true
     const doubters = this.#doubters
     this.#doubters = []
+    if (!this.isThere) {
+      this.#probing = false
+      for (const tell of doubters) tell(false)
+      this.#cancel = this.#settings.scheduler.after(this.#settings.healthCheckIntervalMs, () => this.#probe())
+      return
+    }
     const { kind } = this.breaker.state
     const isUsed = this.#isUsed
     this.#isUsed = false
@@ -172,7 +187,7 @@ export class Member {
     if (kind === 'open')
       this.#ask(
         () => this.#life.look(),
-        (error) => (error === undefined ? tell() : end(error)),
+        (error) => (error === undefined || hasNoRoom(error) ? tell() : end(error)),
       )
     // While nobody asks or tells it anything, a look shows as much.
     else if (kind === 'closed' && !isUsed)
@@ -191,15 +206,14 @@ export class Member {
     const askedAt = scheduler.now()
     let settled = false
     const settle = (looked: Looked | undefined, error?: unknown): void => {
+      // Also what comes too late.
+      if (looked?.isOther === true && !this.#closed) this.#forgot()
       if (settled) return
       settled = true
       cancelTimeout()
       const now = scheduler.now()
       const tookMs = now - askedAt
-      if (!this.#closed && looked !== undefined) {
-        this.clock.told(looked.now, askedAt, now)
-        if (looked.isOther) this.#forgot()
-      }
+      if (!this.#closed && looked !== undefined) this.clock.told(looked.now, askedAt, now)
       // For counters that are there, a store without room for more is as well as ever.
       if (!this.#closed && (looked !== undefined || hasNoRoom(error))) answered(tookMs)
       end(looked === undefined ? error : undefined)

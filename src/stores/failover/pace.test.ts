@@ -14,12 +14,23 @@ describe('what is done at once', () => {
 
   it('shrinks when a round takes long, and stays as it is in between', () => {
     const pace = new Pace(200, 100)
-    pace.took(16, 15)
+    pace.took(3, 5)
+    pace.took(16, 20)
     expect(pace.next).toBe(16)
     for (const left of [8, 4, 4]) {
       pace.took(pace.next, 100)
       expect(pace.next).toBe(left)
     }
+  })
+
+  it('grows to a store that is far away, as long as that is all that takes time', () => {
+    const pace = new Pace(200, 100)
+    for (const now of [16, 32, 64, 128, 200]) {
+      expect(pace.next).toBe(now)
+      pace.took(now, 60)
+    }
+    pace.took(200, 200)
+    expect(pace.next).toBe(100)
   })
 
   it('does not grow by rounds that had less to do', () => {

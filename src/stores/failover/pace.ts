@@ -4,15 +4,19 @@
 const LEAST = 4
 const FIRST = 16
 
-/** The share of a deadline that one round may take: past it there is less in the next; well below, more. */
+/** The share of a deadline that one round may take, and how many times the shortest: past both there is less in the next; below, more. */
 const LONG = 0.25
 const SHORT = 0.1
+const MUCH_LONGER = 3
+const LONGER = 2
 
 /** What one store bears. */
 export class Pace {
   readonly #most: number
   readonly #deadlineMs: number
   #now: number
+  /** How long the shortest round took: a store that is far away is not one that is busy. */
+  #shortestMs = Infinity
 
   /**
    * @param most in one round, at most
@@ -31,7 +35,10 @@ export class Pace {
 
   /** A round of so many is over. */
   took(count: number, ms: number): void {
-    if (ms > LONG * this.#deadlineMs) this.#now = Math.max(LEAST, this.#now >> 1)
-    else if (ms < SHORT * this.#deadlineMs && count >= this.#now) this.#now = Math.min(this.#most, this.#now * 2)
+    if (count === 0) return
+    this.#shortestMs = Math.min(this.#shortestMs, ms)
+    if (ms > Math.max(LONG * this.#deadlineMs, MUCH_LONGER * this.#shortestMs)) this.#now = Math.max(LEAST, this.#now >> 1)
+    else if (ms < Math.max(SHORT * this.#deadlineMs, LONGER * this.#shortestMs) && count >= this.#now)
+      this.#now = Math.min(this.#most, this.#now * 2)
   }
 }

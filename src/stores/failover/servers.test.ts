@@ -6,7 +6,7 @@ import { SimulatedServer } from '../../../test/faults/simulated-store.ts'
 import { VirtualTime } from '../../../test/faults/virtual-time.ts'
 import type { PartedStore } from '../canary.ts'
 import { CANARY_GROUP } from '../store-key.ts'
-import type { AsyncStore, Taken } from '../store.ts'
+import type { AsyncStore, State, Taken } from '../store.ts'
 import type { Change, Entry, UpdatableStore, Updated } from '../update.ts'
 import { multiStore } from './multi-store.ts'
 
@@ -84,6 +84,24 @@ describe('a store of several servers', () => {
     expect((await take('lost01')).source).toBe('primary')
     expect(net.stores[0]?.state).toBe('closed')
     expect(await net.sweep()).toBe(3)
+    await net.close()
+  })
+
+  it('is paid on both of them when both come back', async () => {
+    const { time, servers, net, take, settle } = clustered()
+    await settle()
+    for (const server of servers) server.condition = 'refuses'
+    for (let i = 0; i < 8; i++) for (const key of [`a${i}0`, `a${i}1`]) await take(key)
+    for (const server of servers) server.condition = 'well'
+    await time.advance(1000)
+    // Before they are asked again.
+    expect(net.stores[0]?.servers.map(({ state }) => state)).toEqual(['returning', 'returning'])
+    for (const [part, server] of servers.entries()) {
+      for (let i = 0; i < 8; i++) {
+        const held = await time.until(server.client('look').read(SET, `a${i}${part}`) as Promise<readonly State[] | undefined>)
+        expect(held?.[0]?.[1], `a${i}${part}`).toBe(1)
+      }
+    }
     await net.close()
   })
 

@@ -53,9 +53,9 @@ export class Servers implements NamedStore {
     if (this.#parted === undefined) this.only = first
   }
 
-  /** All that were asked so far, at least one. */
+  /** All that were asked so far, at least one, but for those that are no more. */
   get all(): readonly Member[] {
-    return this.#members
+    return this.only === undefined ? this.#members.filter((member, i) => i === 0 || member.isThere) : this.#members
   }
 
   /** The one that has a counter. */
@@ -80,7 +80,7 @@ export class Servers implements NamedStore {
   }
 
   status(): StoreStatus {
-    const servers = this.#members.map((member) => ({
+    const servers = this.all.map((member) => ({
       address: this.addressOf(member),
       state: member.breaker.state.kind,
       lastError: member.lastError?.message,
