@@ -103,7 +103,7 @@ describe('the bound on keys', () => {
     for (let i = 0; i < 10; i++) takes(store, set, `k${i}`)
     expect(store.take(set, 'B', 1, 'take').source).toBe('shared')
     expect(1 + exhaust(store, set, 'B')).toBeLessThanOrEqual(5)
-    for (let i = 0; i < 1000; i++) takes(store, set, `more ${i}`)
+    for (let i = 0; i < 10_000; i++) takes(store, set, `more ${i}`)
     for (let i = 0; i < 50; i++) expect(exhaust(store, set, `late ${i}`)).toBe(0)
     // All of them together got no more than what the shared counters hold.
     expect(store.size).toBe(10)
