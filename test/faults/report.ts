@@ -70,8 +70,8 @@ function isKnown(source: string): boolean {
 }
 
 /** What all processes admitted for the shared key when they could not hear of each other, and a question on its way in each. */
-export function sharedBound({ pace }: Played, { unseen, lost }: Outcome): number {
-  return unseen + lost + pace.processes
+export function sharedBound({ row, pace }: Played, { unseen, lost }: Outcome): number {
+  return unseen + lost + pace.processes * (row.losses ?? 1)
 }
 
 const COLUMNS = ['fault', 'stores', 'decisions', 'longest', 'own key', 'shared key', 'noticed', 'first back', 'all back']

@@ -38,6 +38,8 @@ export interface FaultRow {
   readonly findMs?: number
   /** How much of its latest past the store may lose, counted from the beginning of the fault (default 0). */
   readonly losesMs?: number
+  /** How often the store loses what it was told (default: once). Each time, a question of each process is on its way. */
+  readonly losses?: number
   /** For how long from its beginning processes may use different stores without knowing, ms (default 0): they cannot hear of each other. */
   readonly apartMs?: number
   /** The questions to ask at once during the fault (default none). */

@@ -81,7 +81,7 @@ export class Delivery {
       // While it returns, others still decide, and more is owed.
       if (kind !== 'returning' && (kind !== 'closed' || debts.length === 0)) return undefined
       const paid = debts.map((debt) => this.settle(debt, member, this.shadow?.find(debt.set, debt.identity)))
-      const results = await this.#timed(pace, paid)
+      const results = await this.#timed(pace, paid, member.clock.tripMs)
       const unpaid = debts.filter((_, i) => results[i]?.status === 'rejected')
       // Others come first the next time.
       for (const debt of unpaid) this.payments.to(member).defer(debt)
@@ -266,12 +266,18 @@ export class Delivery {
   }
 
   /** Ends when all have, and tells a pace how long that took. */
-  async #timed(pace: Pace, done: readonly Promise<void>[]): Promise<readonly PromiseSettledResult<void>[]> {
+  async #timed(pace: Pace, done: readonly Promise<void>[], tripMs: number): Promise<readonly PromiseSettledResult<void>[]> {
     const { scheduler } = this.#parts.settings
     const since = scheduler.now()
     const results = await Promise.allSettled(done)
-    pace.took(done.length, scheduler.now() - since)
+    pace.took(done.length, scheduler.now() - since, tripMs)
     return results
+  }
+
+  /** How far away the farthest store is that these keys may be copied to. */
+  #farthestMs([first]: readonly Known[]): number {
+    if (first === undefined) return 0
+    return Math.max(...this.#parts.ordered(first.set, first.identity).map(({ clock }) => clock.tripMs))
   }
 
   copyIn(ms: number): void {
@@ -281,6 +287,7 @@ export class Delivery {
       const results = await this.#timed(
         this.#copies,
         dirty.map((known) => this.#copy(known)),
+        this.#farthestMs(dirty),
       )
       const failed = dirty.filter((_, i) => results[i]?.status === 'rejected')
       for (const known of failed) if (this.shadow?.find(known.set, known.identity) === known) this.shadow.changed(known)

@@ -4,19 +4,17 @@
 const LEAST = 4
 const FIRST = 16
 
-/** The share of a deadline that one round may take, and how many times the shortest: past both there is less in the next; below, more. */
+/** The share of a deadline that one round may take, and how many trips to the store: past both there is less in the next; below, more. */
 const LONG = 0.25
 const SHORT = 0.1
-const MUCH_LONGER = 3
-const LONGER = 2
+const MANY_TRIPS = 8
+const FEW_TRIPS = 4
 
 /** What one store bears. */
 export class Pace {
   readonly #most: number
   readonly #deadlineMs: number
   #now: number
-  /** How long the shortest round took: a store that is far away is not one that is busy. */
-  #shortestMs = Infinity
 
   /**
    * @param most in one round, at most
@@ -33,12 +31,13 @@ export class Pace {
     return this.#now
   }
 
-  /** A round of so many is over. */
-  took(count: number, ms: number): void {
-    if (count === 0) return
-    this.#shortestMs = Math.min(this.#shortestMs, ms)
-    if (ms > Math.max(LONG * this.#deadlineMs, MUCH_LONGER * this.#shortestMs)) this.#now = Math.max(LEAST, this.#now >> 1)
-    else if (ms < Math.max(SHORT * this.#deadlineMs, LONGER * this.#shortestMs) && count >= this.#now)
+  /**
+   * A round of so many is over.
+   * @param tripMs how long a question to the store takes when it has nothing else to do: one that is far away is not one that is busy
+   */
+  took(count: number, ms: number, tripMs: number): void {
+    if (ms > Math.max(LONG * this.#deadlineMs, MANY_TRIPS * tripMs)) this.#now = Math.max(LEAST, this.#now >> 1)
+    else if (ms < Math.max(SHORT * this.#deadlineMs, FEW_TRIPS * tripMs) && count >= this.#now)
       this.#now = Math.min(this.#most, this.#now * 2)
   }
 }

@@ -29,6 +29,11 @@ export class StoreClock implements ToldClock {
     return this.#offsetMs !== undefined
   }
 
+  /** How long the quickest answer of late took, ms; 0 while there is none. */
+  get tripMs(): number {
+    return 2 * this.#unsureMs
+  }
+
   /** Epoch ms; this process's own time while nothing is known. */
   now(): number {
     return Math.floor(this.#scheduler.now() + (this.#offsetMs ?? 0))

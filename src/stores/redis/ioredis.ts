@@ -2,6 +2,7 @@
 // queue of the client's holds a decision. A client of the app's that would do so is left to the app; the store opens one like it.
 // Next: readiness.ts, which waits for a client; driver.ts, which asks.
 
+import { monotonicMs } from '../../core/clock.ts'
 import type { RedisConnection, RedisNode } from './connection.ts'
 import { Readiness, type Watched } from './readiness.ts'
 
@@ -33,6 +34,9 @@ interface Options {
   readonly host?: string
   readonly port?: number
 }
+
+/** Between attempts to bring a client back that has ended. */
+const REVIVE_PAUSE_MS = 500
 
 /** How long a client waits before it looks again whether a server has loaded its data. */
 const LOADING_PAUSE_MS = 500
@@ -74,7 +78,7 @@ export function ioredisConnection(client: IoredisClient): RedisConnection {
   if (own === undefined) return connection(client, false)
   const made = ownIoredisConnection(own)
   // An app that ends its client does not know of the other one, which would keep the process alive.
-  const end = (): void => own.disconnect()
+  const end = (): void => void made.close()
   client.on('end', end)
   if (client.status !== 'wait') own.connect().catch(() => {})
   return {
@@ -111,7 +115,16 @@ function repeats(client: IoredisClient): boolean {
 }
 
 function connection(client: IoredisClient, own: boolean): RedisConnection {
-  const readiness = readinessOf(client, own)
+  let isOver = false
+  let revivedAt = -Infinity
+  // A client may end by itself, for good, when a Sentinel announces another primary while it is connecting.
+  const revives = (): boolean => {
+    if (!own || isOver || monotonicMs() - revivedAt < REVIVE_PAUSE_MS) return own && !isOver
+    revivedAt = monotonicMs()
+    client.connect().catch(() => {})
+    return true
+  }
+  const readiness = readinessOf(client, own, revives)
   const options = client.options as Options
   return {
     ready: (patienceMs) => readiness.ready(patienceMs),
@@ -124,18 +137,20 @@ function connection(client: IoredisClient, own: boolean): RedisConnection {
       client.disconnect(true)
     },
     close() {
+      isOver = true
       readiness.stop()
       if (own) client.disconnect()
     },
   }
 }
 
-function readinessOf(client: IoredisClient, own: boolean): Readiness {
+/** @param revives brings a client that has ended back; whether it will be */
+function readinessOf(client: IoredisClient, own: boolean, revives: () => boolean = () => false): Readiness {
   return new Readiness(client, own, () => {
     const { status } = client
     if (status === 'wait') client.connect().catch(() => {})
     if (status === 'ready') return 'ready'
-    return status === 'end' ? 'ended' : 'waiting'
+    return status === 'end' && !revives() ? 'ended' : 'waiting'
   })
 }
 

@@ -102,6 +102,7 @@ export const REDIS_ROWS: readonly FaultRow[] = [
   },
   {
     fault: 'FLUSHALL every 400 ms',
+    losses: 8,
     answer: 'either',
     prepare: () => redisStage(async (_, tell) => repeatedly(400, () => tell('FLUSHALL'))),
   },
