@@ -141,6 +141,7 @@ export class Server {
   readonly #late = (): StoreError =>
     new StoreError(this.name, `no answer within ${this.#deadlines.deadlineMs} ms (deadlineMs)`, {
       code: 'ERR_RATELIMIT_STORE_TIMEOUT',
+      kind: 'ambiguous',
     })
 }
 
